@@ -1,0 +1,109 @@
+#include "core/execution.h"
+
+#include <algorithm>
+#include <map>
+#include <numeric>
+#include <tuple>
+
+namespace switchyard {
+
+namespace {
+
+/// lr and decay are not part of what makes calls different: they travel with each piece.
+bool is_rate(const OptimizerDescriptor& descriptor, const std::string& name) {
+  const auto* decay = descriptor.table.with_role(OptionRole::weight_decay);
+  return name == "lr" || (decay != nullptr && name == decay->name);
+}
+
+std::string execution_key(const PlannedParameter& parameter, const PlannedGroup& group, const OptimizerDescriptor& descriptor) {
+  auto key = descriptor.name;
+  for (const auto& [name, value] : parameter.settings) {
+    if (!is_rate(descriptor, name)) key += "\n" + name + "=" + dump_json(to_json(value));
+  }
+  for (const auto& [name, schedule] : schedules_of(parameter, group)) {
+    if (!is_rate(descriptor, name)) key += "\n" + name + "~" + dump_json(to_json(schedule));
+  }
+  return key + "\n" + std::string(to_string(parameter.info.dtype));
+}
+
+void form_batches(ExecutionGroup& group, const std::vector<const PlannedParameter*>& parameters, std::int64_t workspace) {
+  std::map<std::pair<std::int64_t, std::int64_t>, std::vector<BlockRef>> by_shape;
+  for (const auto i : group.parameters) {
+    std::size_t b = 0;
+    for (const auto& part : parameters[i]->parts) {
+      for (std::int64_t n = 0; n < part.count; ++n, ++b) {
+        if (part.out > 0 && part.in > 0) by_shape[{part.out, part.in}].push_back({i, b});
+      }
+    }
+  }
+  const auto element = size_of(work_dtype(group.dtype));
+  for (const auto& [shape, entries] : by_shape) {
+    const auto slot = padded_bytes(shape.first * shape.second, element) * (group.descriptor->traits.needs_param ? 2 : 1);
+    const auto most = static_cast<std::size_t>(std::max<std::int64_t>(1, workspace / slot));
+    for (std::size_t begin = 0; begin < entries.size(); begin += most) {
+      const auto end = std::min(begin + most, entries.size());
+      PlannedBatch batch;
+      batch.out = shape.first;
+      batch.in = shape.second;
+      batch.work = work_dtype(group.dtype);
+      batch.entries.assign(entries.begin() + static_cast<std::ptrdiff_t>(begin), entries.begin() + static_cast<std::ptrdiff_t>(end));
+      batch.bytes = slot * static_cast<std::int64_t>(end - begin);
+      group.batches.push_back(std::move(batch));
+    }
+  }
+}
+
+}  // namespace
+
+std::int64_t padded_bytes(std::int64_t elements, std::int64_t element_size) { return (elements * element_size + 63) / 64 * 64; }
+
+std::vector<std::pair<std::string, Schedule>> schedules_of(const PlannedParameter& parameter, const PlannedGroup& group) {
+  const auto& own = parameter.own_settings;
+  std::vector<std::pair<std::string, Schedule>> out;
+  for (const auto& entry : group.schedules) {
+    if (std::find(own.begin(), own.end(), entry.first) == own.end()) out.push_back(entry);
+  }
+  return out;
+}
+
+std::vector<ExecutionGroup> execution_groups(const std::vector<const PlannedParameter*>& parameters, const std::vector<PlannedGroup>& groups,
+                                             const Registry& registry, std::int64_t workspace) {
+  std::vector<std::pair<std::string, std::size_t>> order;
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    if (!parameters[i]->frozen()) order.emplace_back(parameters[i]->info.key(), i);
+  }
+  std::sort(order.begin(), order.end());
+  std::map<std::string, ExecutionGroup> formed;
+  for (const auto& [key, i] : order) {
+    const auto& parameter = *parameters[i];
+    const auto* descriptor = registry.find(parameter.plugin);
+    const auto group = std::find_if(groups.begin(), groups.end(), [&](const auto& one) { return one.id == parameter.optimizer; });
+    if (descriptor == nullptr || group == groups.end()) continue;
+    auto& execution = formed[execution_key(parameter, *group, *descriptor)];
+    if (execution.parameters.empty()) {
+      execution.descriptor = descriptor;
+      execution.dtype = parameter.info.dtype;
+      execution.settings = parameter.settings;
+      for (const auto& [name, schedule] : schedules_of(parameter, *group)) {
+        if (!is_rate(*descriptor, name)) execution.schedules.emplace_back(name, schedule);
+      }
+    }
+    execution.parameters.push_back(i);
+  }
+  std::vector<ExecutionGroup> out;
+  for (auto& [key, execution] : formed) {
+    if (execution.descriptor->needs_matrix()) form_batches(execution, parameters, workspace);
+    out.push_back(std::move(execution));
+  }
+  return out;
+}
+
+std::int64_t peak_workspace(const std::vector<ExecutionGroup>& groups) {
+  std::int64_t peak = 0;
+  for (const auto& group : groups) {
+    for (const auto& batch : group.batches) peak = std::max(peak, batch.bytes);
+  }
+  return peak;
+}
+
+}  // namespace switchyard

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "core/plan.h"
+
+namespace switchyard {
+
+/// One block of one parameter, by position in the list given and in PlannedParameter::blocks.
+struct BlockRef {
+  std::size_t parameter = 0;
+  std::size_t block = 0;
+};
+
+/// Blocks of equal shape that are stacked and worked on at once.
+struct PlannedBatch {
+  std::int64_t out = 0;
+  std::int64_t in = 0;
+  Dtype work = Dtype::float32;
+  std::vector<BlockRef> entries;  ///< in order of key and block
+  std::int64_t bytes = 0;         ///< of the stack, with copies of the parameters where the plugin needs them
+};
+
+/// Parameters that one call of a plugin may see together: (plugin, options and schedules other than those of lr and decay, dtype),
+/// whatever the rule boundaries; for matrix plugins cut into batches by block shape and workspace.
+struct ExecutionGroup {
+  const OptimizerDescriptor* descriptor = nullptr;
+  Dtype dtype = Dtype::float32;
+  OptionValues settings;                                    ///< of its parameters; lr and decay differ among them
+  std::vector<std::pair<std::string, Schedule>> schedules;  ///< of options; not of lr or decay
+  std::vector<std::size_t> parameters;                      ///< in order of key
+  std::vector<PlannedBatch> batches;                        ///< empty for element-wise plugins
+};
+
+/// Forms the groups; frozen parameters are in none. They depend on the plan alone, so all ranks form the same.
+std::vector<ExecutionGroup> execution_groups(const std::vector<const PlannedParameter*>& parameters, const std::vector<PlannedGroup>& groups,
+                                             const Registry& registry, std::int64_t workspace);
+
+/// The default bound of a stack in bytes.
+constexpr std::int64_t default_workspace = std::int64_t{256} << 20;
+
+/// The largest stack: what a step holds at once besides state.
+std::int64_t peak_workspace(const std::vector<ExecutionGroup>& groups);
+
+/// Bytes of one slot of a stack: packed rows, padded so that every slot starts on a 64-byte boundary.
+std::int64_t padded_bytes(std::int64_t elements, std::int64_t element_size);
+
+/// The schedules that drive a parameter: those of its group but for options that a rule or an override fixed for it.
+std::vector<std::pair<std::string, Schedule>> schedules_of(const PlannedParameter& parameter, const PlannedGroup& group);
+
+}  // namespace switchyard

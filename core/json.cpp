@@ -1,0 +1,488 @@
+#include "core/json.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <cmath>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+
+namespace switchyard {
+
+namespace {
+
+[[noreturn]] void wrong_kind(std::string_view wanted, std::string_view given) {
+  throw std::logic_error(fmt::format("json: expected {}, got {}", wanted, given));
+}
+
+}  // namespace
+
+Json::Json() = default;
+Json::~Json() = default;
+Json::Json(const Json&) = default;
+Json::Json(Json&&) noexcept = default;
+Json& Json::operator=(const Json&) = default;
+Json& Json::operator=(Json&&) noexcept = default;
+
+Json Json::null() { return {}; }
+
+Json Json::boolean(bool value) {
+  Json json;
+  json.kind_ = Kind::boolean;
+  json.value_ = value;
+  return json;
+}
+
+Json Json::integer(std::int64_t value) {
+  Json json;
+  json.kind_ = Kind::integer;
+  json.value_ = value;
+  return json;
+}
+
+Json Json::real(double value) {
+  Json json;
+  json.kind_ = Kind::real;
+  json.value_ = value;
+  return json;
+}
+
+Json Json::string(std::string value) {
+  Json json;
+  json.kind_ = Kind::string;
+  json.value_ = std::move(value);
+  return json;
+}
+
+Json Json::array() {
+  Json json;
+  json.kind_ = Kind::array;
+  json.value_ = std::vector<Json>{};
+  return json;
+}
+
+Json Json::object() {
+  Json json;
+  json.kind_ = Kind::object;
+  json.value_ = std::vector<Member>{};
+  return json;
+}
+
+Span Json::span() const { return {file_ ? *file_ : std::string(), offset_, length_}; }
+
+std::string_view Json::kind_name() const {
+  switch (kind_) {
+    case Kind::null: return "null";
+    case Kind::boolean: return "a boolean";
+    case Kind::integer: return "an integer";
+    case Kind::real: return "a number";
+    case Kind::string: return "a string";
+    case Kind::array: return "an array";
+    case Kind::object: return "an object";
+  }
+  return "null";
+}
+
+bool Json::as_bool() const {
+  if (kind_ != Kind::boolean) wrong_kind("a boolean", kind_name());
+  return std::get<bool>(value_);
+}
+
+std::int64_t Json::as_int() const {
+  if (kind_ != Kind::integer) wrong_kind("an integer", kind_name());
+  return std::get<std::int64_t>(value_);
+}
+
+double Json::as_double() const {
+  if (kind_ == Kind::integer) return static_cast<double>(std::get<std::int64_t>(value_));
+  if (kind_ != Kind::real) wrong_kind("a number", kind_name());
+  return std::get<double>(value_);
+}
+
+const std::string& Json::as_string() const {
+  if (kind_ != Kind::string) wrong_kind("a string", kind_name());
+  return std::get<std::string>(value_);
+}
+
+const std::vector<Json>& Json::items() const {
+  static const std::vector<Json> none;
+  const auto* items = std::get_if<std::vector<Json>>(&value_);
+  return items == nullptr ? none : *items;
+}
+
+const std::vector<Json::Member>& Json::members() const {
+  static const std::vector<Member> none;
+  const auto* members = std::get_if<std::vector<Member>>(&value_);
+  return members == nullptr ? none : *members;
+}
+
+const Json* Json::find(std::string_view key) const {
+  for (const auto& member : members()) {
+    if (member.key == key) return &member.value;
+  }
+  return nullptr;
+}
+
+std::size_t Json::size() const { return kind_ == Kind::object ? members().size() : items().size(); }
+
+Json& Json::push(Json value) {
+  if (kind_ != Kind::array) wrong_kind("an array", kind_name());
+  return std::get<std::vector<Json>>(value_).emplace_back(std::move(value));
+}
+
+Json& Json::set(std::string key, Json value) {
+  if (kind_ != Kind::object) wrong_kind("an object", kind_name());
+  auto& members = std::get<std::vector<Member>>(value_);
+  members.push_back({std::move(key), 0, 0, std::move(value)});
+  return members.back().value;
+}
+
+/// SAX receiver that builds positioned values. nlohmann's parser gives no positions, but between two tokens of valid JSON there is
+/// only white space, ',' and ':', so a token starts at the first other byte after the previous token's end.
+class JsonBuilder {
+ public:
+  using number_integer_t = nlohmann::json::number_integer_t;
+  using number_unsigned_t = nlohmann::json::number_unsigned_t;
+  using number_float_t = nlohmann::json::number_float_t;
+  using string_t = nlohmann::json::string_t;
+  using binary_t = nlohmann::json::binary_t;
+
+  JsonBuilder(std::string_view text, const std::string& file, Diagnostics& diagnostics, const JsonLimits& limits)
+      : text_(text), file_(std::make_shared<const std::string>(file)), diagnostics_(diagnostics), limits_(limits) {}
+
+  bool null() { return place(Json::null(), 4); }
+  bool boolean(bool value) { return place(Json::boolean(value), value ? 4 : 5); }
+  bool number_integer(number_integer_t value) { return place(Json::integer(value), number_length()); }
+  bool number_unsigned(number_unsigned_t value) {
+    if (value <= static_cast<number_unsigned_t>(INT64_MAX)) {
+      return place(Json::integer(static_cast<std::int64_t>(value)), number_length());
+    }
+    return place_overflow(static_cast<double>(value));
+  }
+  bool number_float(number_float_t value, const string_t& text) {
+    const bool integral = text.find_first_of(".eE") == string_t::npos;
+    return integral ? place_overflow(value) : place(Json::real(value), number_length());
+  }
+  bool string(string_t& value) {
+    const auto begin = next_token();
+    const auto length = string_length(begin);
+    if (value.find('\0') != string_t::npos) {
+      diagnostics_.error("SWY-1004", "strings and keys must not contain U+0000", {span(begin, length), pointer()});
+      failed_ = true;
+    }
+    return place(Json::string(std::move(value)), length);
+  }
+  bool binary(binary_t&) { return false; }
+
+  bool start_object(std::size_t) { return open(Json::object()); }
+  bool start_array(std::size_t) { return open(Json::array()); }
+  bool end_object() { return close(); }
+  bool end_array() { return close(); }
+
+  bool key(string_t& value) {
+    const auto begin = next_token();
+    const auto length = string_length(begin);
+    end_ = begin + length;
+    auto& frame = stack_.back();
+    frame.pending_key = value;
+    frame.pending_at = begin;
+    frame.pending_length = length;
+    frame.skip = false;
+    if (value.find('\0') != string_t::npos) {
+      diagnostics_.error("SWY-1004", "strings and keys must not contain U+0000", {span(begin, length), pointer()});
+      failed_ = true;
+    }
+    // The places are kept here: a search among the members for each duplicate would take quadratic time.
+    const auto [first, inserted] = frame.keys.emplace(value, KeyPlace{begin, length});
+    if (!inserted) {
+      frame.skip = true;
+      auto& finding = diagnostics_.error("SWY-1003", fmt::format("duplicate key `{}`", value), {span(begin, length), pointer()});
+      finding.label = "defined again";
+      finding.related.push_back({"first defined here", {span(first->second.begin, first->second.length), ""}});
+    }
+    return true;
+  }
+
+  bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception& error) {
+    // "[json.exception.parse_error.101] parse error at line 1, column 2: syntax error while ..." -> the part after the position.
+    std::string what = error.what();
+    if (const auto id = what.find("] "); id != std::string::npos) what = what.substr(id + 2);
+    if (const auto colon = what.find(": "); what.rfind("parse error at", 0) == 0 && colon != std::string::npos) {
+      what = what.substr(colon + 2);
+    }
+    std::string clean;
+    for (const auto c : what) clean += static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) > 0x7e ? '?' : c;
+    const auto offset = std::min(position == 0 ? 0 : position - 1, text_.size());
+    diagnostics_.error("SWY-1001", fmt::format("not valid JSON: {}", clean), {span(offset, offset < text_.size() ? 1 : 0), ""});
+    failed_ = true;
+    return false;
+  }
+
+  bool failed() const { return failed_; }
+  Json take() { return std::move(root_); }
+
+ private:
+  struct KeyPlace {
+    std::size_t begin = 0;
+    std::size_t length = 0;
+  };
+  struct Frame {
+    Json value;
+    std::string pending_key;
+    std::size_t pending_at = 0;
+    std::size_t pending_length = 0;
+    std::map<std::string, KeyPlace> keys;
+    bool skip = false;
+  };
+
+  Span span(std::size_t begin, std::size_t length) const { return {*file_, begin, length}; }
+
+  std::size_t next_token() const { return std::min(text_.find_first_not_of(" \t\r\n,:", end_), text_.size()); }
+
+  std::size_t number_length() const {
+    const auto begin = next_token();
+    const auto end = std::min(text_.find_first_not_of("+-0123456789.eE", begin), text_.size());
+    return end - begin;
+  }
+
+  std::size_t string_length(std::size_t begin) const {
+    auto at = begin + 1;
+    while (at < text_.size() && text_[at] != '"') at += text_[at] == '\\' ? 2 : 1;
+    return std::min(at + 1, text_.size()) - begin;
+  }
+
+  std::string pointer() const {
+    std::string out;
+    for (const auto& frame : stack_) {
+      out += "/" + (frame.value.kind_ == Json::Kind::object ? pointer_token(frame.pending_key)
+                                                           : std::to_string(frame.value.size()));
+    }
+    return out;
+  }
+
+  bool counted() {
+    if (++values_ <= limits_.values) return true;
+    diagnostics_.error("SWY-1005", fmt::format("the document has more than {} values", limits_.values), {span(end_, 1), ""});
+    failed_ = true;
+    return false;
+  }
+
+  bool place_overflow(double value) {
+    auto json = Json::real(value);
+    json.overflowed_ = true;
+    return place(std::move(json), number_length());
+  }
+
+  bool place(Json value, std::size_t length) {
+    const auto begin = next_token();
+    mark(value, begin, length);
+    end_ = begin + length;
+    if (!counted()) return false;
+    attach(std::move(value));
+    return true;
+  }
+
+  void mark(Json& value, std::size_t begin, std::size_t length) const {
+    value.file_ = file_;
+    value.offset_ = begin;
+    value.length_ = length;
+  }
+
+  void attach(Json value) {
+    if (stack_.empty()) {
+      root_ = std::move(value);
+      return;
+    }
+    auto& frame = stack_.back();
+    if (frame.value.kind_ == Json::Kind::array) {
+      frame.value.push(std::move(value));
+    } else if (!frame.skip) {
+      std::get<std::vector<Json::Member>>(frame.value.value_)
+          .push_back({std::move(frame.pending_key), frame.pending_at, frame.pending_length, std::move(value)});
+    }
+  }
+
+  bool open(Json value) {
+    const auto begin = next_token();
+    mark(value, begin, 1);
+    end_ = begin + 1;
+    if (!counted()) return false;
+    if (stack_.size() == limits_.depth) {
+      diagnostics_.error("SWY-1005", fmt::format("nesting is deeper than {} levels", limits_.depth), {span(begin, 1), ""});
+      failed_ = true;
+      return false;
+    }
+    Frame frame;
+    frame.value = std::move(value);
+    stack_.push_back(std::move(frame));
+    return true;
+  }
+
+  bool close() {
+    const auto at = next_token();
+    end_ = std::min(at + 1, text_.size());
+    auto value = std::move(stack_.back().value);
+    value.length_ = end_ - value.offset_;
+    stack_.pop_back();
+    attach(std::move(value));
+    return true;
+  }
+
+  std::string_view text_;
+  std::shared_ptr<const std::string> file_;
+  Diagnostics& diagnostics_;
+  const JsonLimits& limits_;
+  std::vector<Frame> stack_;
+  Json root_;
+  std::size_t end_ = 0;
+  std::size_t values_ = 0;
+  bool failed_ = false;
+};
+
+std::optional<Json> parse_json(std::string_view text, const std::string& file, Diagnostics& diagnostics,
+                               const JsonLimits& limits) {
+  if (text.size() > limits.bytes) {
+    diagnostics.error("SWY-1005", fmt::format("the document has {} bytes, more than {}", text.size(), limits.bytes), {{file, 0, 0}, ""});
+    return std::nullopt;
+  }
+  if (text.substr(0, 3) == "\xEF\xBB\xBF") {
+    diagnostics.error("SWY-1001", "not valid JSON: the text starts with a byte order mark", {{file, 0, 3}, ""}).help =
+        "save the file as UTF-8 without a byte order mark";
+    return std::nullopt;
+  }
+  // nlohmann takes a NUL byte for the end of the text and would ignore whatever follows it.
+  if (const auto nul = text.find('\0'); nul != std::string_view::npos) {
+    diagnostics.error("SWY-1004", "the text contains a NUL byte", {{file, nul, 1}, ""});
+    return std::nullopt;
+  }
+  JsonBuilder builder(text, file, diagnostics, limits);
+  const bool parsed = nlohmann::json::sax_parse(text.begin(), text.end(), &builder);
+  if (!parsed || builder.failed()) return std::nullopt;
+  return builder.take();
+}
+
+std::string shortest(double value) {
+  if (std::isnan(value)) return "NaN";
+  if (std::isinf(value)) return value > 0 ? "Infinity" : "-Infinity";
+  char buffer[40];
+  const auto result = std::to_chars(buffer, buffer + sizeof buffer, value);
+  return {buffer, result.ptr};
+}
+
+std::string pointer_token(std::string_view key) {
+  std::string out;
+  for (const auto c : key) {
+    if (c == '~') {
+      out += "~0";
+    } else if (c == '/') {
+      out += "~1";
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+namespace {
+
+void dump_string(std::string& out, std::string_view text) {
+  out += '"';
+  for (const auto c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (c == '\n') {
+      out += "\\n";
+    } else if (c == '\t') {
+      out += "\\t";
+    } else if (byte < 0x20 || byte == 0x7f) {
+      out += fmt::format("\\u{:04x}", byte);
+    } else {
+      out += c;
+    }
+  }
+  out += '"';
+}
+
+void dump_real(std::string& out, double number) {
+  if (!std::isfinite(number)) {
+    dump_string(out, shortest(number));
+    return;
+  }
+  auto text = shortest(number);
+  if (text.find_first_of(".e") == std::string::npos) text += ".0";
+  out += text;
+}
+
+/// One line; `comma` and `colon` are the separators with or without a space.
+void dump_flat(std::string& out, const Json& value, std::string_view comma, std::string_view colon) {
+  const char* separator = "";
+  const auto separate = [&] {
+    if (*separator != 0) out += comma;
+    separator = ",";
+  };
+  switch (value.kind()) {
+    case Json::Kind::null: out += "null"; return;
+    case Json::Kind::boolean: out += value.as_bool() ? "true" : "false"; return;
+    case Json::Kind::integer: out += std::to_string(value.as_int()); return;
+    case Json::Kind::real: dump_real(out, value.as_double()); return;
+    case Json::Kind::string: dump_string(out, value.as_string()); return;
+    case Json::Kind::array:
+      out += '[';
+      for (const auto& item : value.items()) {
+        separate();
+        dump_flat(out, item, comma, colon);
+      }
+      out += ']';
+      return;
+    case Json::Kind::object:
+      out += '{';
+      for (const auto& member : value.members()) {
+        separate();
+        dump_string(out, member.key);
+        out += colon;
+        dump_flat(out, member.value, comma, colon);
+      }
+      out += '}';
+      return;
+  }
+}
+
+void dump_indented(std::string& out, const Json& value, std::size_t step, std::size_t margin) {
+  constexpr std::size_t columns = 110;
+  const auto begin = out.size();
+  dump_flat(out, value, ", ", ": ");
+  const bool container = value.is(Json::Kind::array) || value.is(Json::Kind::object);
+  if (!container || value.size() == 0 || out.size() - begin + margin <= columns) return;
+  out.resize(begin);
+  const bool object = value.is(Json::Kind::object);
+  out += object ? '{' : '[';
+  for (std::size_t i = 0; i < value.size(); ++i) {
+    out += i > 0 ? ",\n" : "\n";
+    out.append(margin + step, ' ');
+    if (object) {
+      dump_string(out, value.members()[i].key);
+      out += ": ";
+    }
+    dump_indented(out, object ? value.members()[i].value : value.items()[i], step, margin + step);
+  }
+  out += '\n';
+  out.append(margin, ' ');
+  out += object ? '}' : ']';
+}
+
+}  // namespace
+
+std::string dump_json(const Json& value, int indent) {
+  std::string out;
+  if (indent > 0) {
+    dump_indented(out, value, static_cast<std::size_t>(indent), 0);
+  } else {
+    dump_flat(out, value, ",", ":");
+  }
+  return out;
+}
+
+}  // namespace switchyard
