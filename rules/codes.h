@@ -1,0 +1,77 @@
+#pragma once
+
+#include <string_view>
+
+namespace switchyard {
+
+struct CodeInfo {
+  const char* code;
+  const char* meaning;
+};
+
+/// Every code that rules/ and the parts of core/ below it report. Numbers are stable: 10xx text and structure, 11xx options and
+/// schedules, 20xx routing and views, 21xx the model.
+inline constexpr CodeInfo diagnostic_codes[] = {
+    {"SWY-1001", "the text is not valid JSON"},
+    {"SWY-1003", "a key occurs twice in one object"},
+    {"SWY-1004", "U+0000 in a text, a string or a key"},
+    {"SWY-1005", "the document is too large or too deeply nested"},
+    {"SWY-1010", "a value has the wrong JSON type"},
+    {"SWY-1011", "an unknown key"},
+    {"SWY-1012", "a required key is missing"},
+    {"SWY-1013", "a value is out of range or not one of the legal ones"},
+    {"SWY-1014", "the version of the format is not one that this build reads"},
+    {"SWY-1015", "an id is used twice"},
+    {"SWY-1016", "a reference to an optimizer or a schedule that does not exist"},
+    {"SWY-1017", "an unknown plugin"},
+    {"SWY-1018", "keys that exclude or need each other"},
+    {"SWY-1019", "something empty that must say something"},
+    {"SWY-1020", "a broken name pattern"},
+    {"SWY-1021", "`like` runs in a circle or changes the plugin"},
+    {"SWY-1022", "conditions that no tensor can meet"},
+    {"SWY-1090", "a known key or value whose feature this build does not have"},
+    {"SWY-1101", "an unknown option of a plugin"},
+    {"SWY-1102", "an illegal value of an option"},
+    {"SWY-1103", "options that do not fit together"},
+    {"SWY-1104", "an option that cannot be scheduled"},
+    {"SWY-1105", "a schedule whose values its target does not accept"},
+    {"SWY-1106", "an optimizer without a learning rate"},
+    {"SWY-1110", "the numbers of a schedule do not fit together"},
+    {"SWY-2001", "a rule or an override matches no parameter"},
+    {"SWY-2002", "a rule matches only what earlier rules take"},
+    {"SWY-2003", "parameters that no rule takes"},
+    {"SWY-2004", "names of one tied tensor would be routed differently"},
+    {"SWY-2005", "a rule or an override matches only frozen parameters"},
+    {"SWY-2006", "an optional rule or override matches no parameter"},
+    {"SWY-2007", "a dtype that no plugin trains"},
+    {"SWY-2008", "an optimizer that nothing uses"},
+    {"SWY-2009", "a schedule that nothing uses"},
+    {"SWY-2010", "two values for one option of one parameter"},
+    {"SWY-2011", "an override sets an option that the parameter's plugin does not have"},
+    {"SWY-2012", "an override sets an option to a value that the parameter's plugin refuses"},
+    {"SWY-2013", "the options of one parameter do not fit together"},
+    {"SWY-2015", "the model has no parameters"},
+    {"SWY-2020", "the sizes of a split do not add up"},
+    {"SWY-2021", "a plugin for matrices needs roles for the axes"},
+    {"SWY-2022", "a plugin for matrices got a tensor with fewer than two axes"},
+    {"SWY-2023", "the roles do not cover the axes of a parameter, each once"},
+    {"SWY-2024", "a split or heads cut an axis that is neither out nor in"},
+    {"SWY-2025", "an axis cannot be cut into equal pieces"},
+    {"SWY-2026", "heads do not divide what they cut"},
+    {"SWY-2027", "`matrix` on a plugin that works on elements"},
+    {"SWY-2101", "a parameter without a name"},
+    {"SWY-2102", "one name for two tensors"},
+    {"SWY-2103", "different views of the same elements"},
+    {"SWY-2104", "an impossible shape"},
+    {"SWY-2105", "names of one tensor disagree on requires_grad"},
+};
+
+/// The meaning of a code; empty if there is no such code.
+constexpr std::string_view meaning_of(std::string_view code) {
+  for (const auto& info : diagnostic_codes) {
+    if (code == info.code) return info.meaning;
+  }
+  return {};
+}
+
+}  // namespace switchyard

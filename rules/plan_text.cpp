@@ -1,0 +1,282 @@
+#include "rules/plan_text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "rules/state_memory.h"
+#include "rules/text_table.h"
+
+namespace switchyard {
+
+namespace {
+
+using Align = TextTable::Align;
+
+/// Texts in order of first appearance, each with a count.
+class Tally {
+ public:
+  void add(const std::string& text, std::int64_t count = 1) {
+    const auto [found, inserted] = index_.emplace(text, rows_.size());
+    if (inserted) rows_.emplace_back(text, 0);
+    rows_[found->second].second += count;
+  }
+  const std::vector<std::pair<std::string, std::int64_t>>& rows() const { return rows_; }
+
+ private:
+  std::map<std::string, std::size_t> index_;
+  std::vector<std::pair<std::string, std::int64_t>> rows_;
+};
+
+std::string joined(const std::vector<std::string>& texts, std::string_view separator, std::size_t limit) {
+  std::string out;
+  for (std::size_t i = 0; i < texts.size() && i < limit; ++i) out += (i > 0 ? std::string(separator) : "") + texts[i];
+  if (texts.size() > limit) out += fmt::format("{}... and {} more", separator, texts.size() - limit);
+  return out;
+}
+
+std::string percent(std::int64_t part, std::int64_t whole) {
+  return whole == 0 ? "-" : fmt::format("{:.1f}%", 100.0 * static_cast<double>(part) / static_cast<double>(whole));
+}
+
+/// Parameters by the rule that took them.
+using Taken = std::map<std::string, std::vector<const PlannedParameter*>>;
+
+std::string tie_text(const ParameterInfo& info) {
+  std::vector<std::string> names;
+  for (const auto& name : info.names) names.push_back(printable(name));
+  return "= " + joined(names, ", ", 4);
+}
+
+/// The row of one rule (or of the fallback) from the parameters that it took.
+std::vector<std::string> rule_row(const std::string& number, const std::string& id, const std::string& use,
+                                  const Plan& plan, const std::vector<const PlannedParameter*>& taken,
+                                  std::int64_t matched, std::int64_t total) {
+  std::int64_t elements = 0;
+  std::int64_t frozen = 0;
+  std::vector<std::string> rates;
+  std::vector<std::string> views;
+  std::vector<std::string> remarks;
+  for (const auto* parameter : taken) {
+    elements += parameter->info.numel();
+    if (parameter->info.tied() && remarks.size() < 2) remarks.push_back(tie_text(parameter->info));
+    if (parameter->frozen()) {
+      ++frozen;
+      continue;
+    }
+    const auto add = [](std::vector<std::string>& to, std::string text) {
+      if (std::find(to.begin(), to.end(), text) == to.end()) to.push_back(std::move(text));
+    };
+    add(rates, short_number(parameter->factors.base * parameter->factors.rule));
+    add(views, view_text(*parameter));
+  }
+  if (frozen > 0 && use != "freeze") remarks.push_back(fmt::format("{} frozen", grouped(frozen)));
+  if (const auto lost = matched - static_cast<std::int64_t>(taken.size()); lost > 0) {
+    remarks.push_back(fmt::format("{} more matched, won by earlier rules", grouped(lost)));
+  }
+  const auto* group = plan.find_group(use);
+  return {number,
+          printable(id),
+          grouped(static_cast<long long>(taken.size())),
+          grouped(elements),
+          percent(elements, total),
+          printable(use),
+          group == nullptr ? "-" : group->plugin,
+          rates.empty() ? "-" : joined(rates, ", ", 2),
+          views.empty() ? "-" : joined(views, "; ", 3),
+          joined(remarks, "; ", 4)};
+}
+
+std::string rules_text(const Plan& plan, std::int64_t total) {
+  Taken taken;
+  for (const auto& parameter : plan.parameters) taken[parameter.rule].push_back(&parameter);
+  TextTable table({Align::right, Align::left, Align::right, Align::right, Align::right, Align::left, Align::left,
+                   Align::left, Align::left, Align::left});
+  table.row({"#", "rule", "tensors", "elements", "share", "optimizer", "plugin", "lr", "view"});
+  for (std::size_t i = 0; i < plan.rules.size(); ++i) {
+    const auto& rule = plan.rules[i];
+    table.row(rule_row(std::to_string(i + 1), rule.id, rule.use, plan, taken[rule.id], rule.matched, total));
+  }
+  table.row(rule_row("", "fallback", plan.fallback, plan, taken["fallback"], 0, total));
+  auto out = table.text(1);
+  if (plan.overrides.empty()) return out;
+  TextTable overrides({Align::left, Align::left, Align::right, Align::left});
+  for (const auto& entry : plan.overrides) {
+    overrides.row({"override", printable(entry.id), counted(entry.matched, "tensor"), printable(entry.effect)});
+  }
+  return out + "\n" + overrides.text(1);
+}
+
+std::string frozen_text(const Plan& plan, std::size_t limit) {
+  TextTable table({Align::left, Align::left, Align::left, Align::left});
+  std::size_t count = 0;
+  for (const auto& parameter : plan.parameters) {
+    if (!parameter.frozen() || ++count > limit) continue;
+    const auto& info = parameter.info;
+    table.row({"freeze", printable(info.name()), fmt::format("{} {}", info.dtype_name, to_string(info.shape)),
+               fmt::format("{}{}", printable(parameter.rule), info.requires_grad ? "" : " (requires_grad false)")});
+  }
+  auto out = table.text(1);
+  if (count > limit) out += fmt::format(" ... and {} more frozen\n", count - limit);
+  return out;
+}
+
+std::string settings_text(const Plan& plan) {
+  TextTable table({Align::left, Align::left});
+  for (const auto& group : plan.groups) {
+    for (const auto& [name, schedule] : group.schedules) {
+      table.row({"schedule", fmt::format("{}.{}  {}", printable(group.id), name, to_string(schedule))});
+    }
+  }
+  const auto& gradients = plan.gradients;
+  table.row({"gradients",
+             fmt::format("{}, accumulation {}, a step with non-finite gradients is {}",
+                         gradients.clip_norm ? "clip to norm " + short_number(*gradients.clip_norm) : "no clipping",
+                         gradients.accumulation,
+                         gradients.on_nonfinite == GradientPolicy::OnNonfinite::skip ? "skipped" : "an error")});
+  for (const auto& sink : plan.sinks) {
+    table.row({"sink", fmt::format("{} {}, every {}", sink.kind, printable(sink.path), counted(sink.every, "step"))});
+  }
+  return table.text();
+}
+
+std::string memory_text(const Plan& plan, const Registry& registry) {
+  TextTable table({Align::left, Align::left, Align::right, Align::left});
+  std::int64_t total = 0;
+  std::int64_t trained = 0;
+  for (const auto& group : plan.groups) {
+    const auto* descriptor = registry.find(group.plugin);
+    Tally kinds;
+    std::int64_t bytes = 0;
+    for (const auto& parameter : plan.parameters) {
+      if (parameter.frozen() || parameter.optimizer != group.id || descriptor == nullptr) continue;
+      trained += parameter.info.numel();
+      for (const auto& state : state_memory(parameter, *descriptor)) {
+        kinds.add(state.kind, state.bytes);
+        bytes += state.bytes;
+      }
+    }
+    total += bytes;
+    std::vector<std::string> texts;
+    for (const auto& [kind, size] : kinds.rows()) texts.push_back(kind);
+    table.row({"state", printable(group.id), bytes_text(bytes), joined(texts, " + ", 8)});
+  }
+  table.row({"", "total", bytes_text(total), fmt::format("AdamW in float32 for all: {}", bytes_text(8 * trained))});
+  return table.text();
+}
+
+/// What makes two blocks (or tensors of element-wise plugins) one batch: plugin, options and schedules other than those
+/// of lr and decay, dtype, block shape. Rule boundaries and optimizer ids do not matter.
+std::string execution_text(const Plan& plan, const Registry& registry, std::size_t limit) {
+  struct Batch {
+    std::string label;
+    std::string dtype;
+    std::int64_t count = 0;
+  };
+  std::map<std::string, std::size_t> index;
+  std::vector<Batch> batches;
+  std::vector<std::string> dtypes;
+  for (const auto& parameter : plan.parameters) {
+    const auto* descriptor = parameter.frozen() ? nullptr : registry.find(parameter.plugin);
+    if (descriptor == nullptr) continue;
+    const auto* decay = descriptor->table.with_role(OptionRole::weight_decay);
+    const auto neutral = [&](const std::string& option) {
+      return option == "lr" || (decay != nullptr && option == decay->name);
+    };
+    const std::string dtype(to_string(parameter.info.dtype));
+    if (std::find(dtypes.begin(), dtypes.end(), dtype) == dtypes.end()) dtypes.push_back(dtype);
+    auto key = parameter.plugin + "\n" + dtype;
+    for (const auto& [name, value] : parameter.settings) {
+      if (!neutral(name)) key += fmt::format("\n{}={}", name, to_string(value));
+    }
+    if (const auto* group = plan.find_group(parameter.optimizer)) {
+      for (const auto& [name, schedule] : group->schedules) {
+        const auto& own = parameter.own_settings;
+        if (!neutral(name) && std::find(own.begin(), own.end(), name) == own.end()) {
+          key += fmt::format("\n{}~{}", name, dump_json(to_json(schedule)));
+        }
+      }
+    }
+    const auto add = [&](const std::string& shape, std::int64_t count) {
+      const auto [found, inserted] = index.emplace(key + "\n" + shape, batches.size());
+      if (inserted) batches.push_back({parameter.plugin + (shape.empty() ? "" : " " + shape), dtype, 0});
+      batches[found->second].count += count;
+    };
+    for (const auto& part : parameter.parts) add(fmt::format("{}x{}", part.out, part.in), part.count);
+    if (parameter.parts.empty()) add("", 1);
+  }
+  std::vector<std::string> texts;
+  for (const auto& batch : batches) {
+    texts.push_back(fmt::format("{}{} x{}", batch.label, dtypes.size() > 1 ? " " + batch.dtype : "", batch.count));
+  }
+  return fmt::format("exec   {}: {}\n", counted(static_cast<long long>(batches.size()), "group"),
+                     joined(texts, ", ", limit));
+}
+
+std::string checks_text(const Plan& plan) {
+  std::int64_t live = 0;
+  std::int64_t unused = 0;
+  std::int64_t shadowed = 0;
+  for (const auto& rule : plan.rules) ++(rule.won > 0 ? live : rule.matched > 0 ? shadowed : unused);
+  return fmt::format("checks {} live, {} unused, {} shadowed, {}, {}\n", counted(live, "rule"), unused, shadowed,
+                     counted(static_cast<long long>(plan.diagnostics.count(Severity::warning)), "warning"),
+                     counted(static_cast<long long>(plan.diagnostics.count(Severity::note)), "note"));
+}
+
+}  // namespace
+
+std::string short_number(double value) { return fmt::format("{:.6g}", value); }
+
+std::string view_text(const PlannedParameter& parameter) {
+  if (parameter.parts.empty()) return "-";
+  const auto shape = [](const PlannedPart& part) { return fmt::format("{}x{}", part.out, part.in); };
+  const auto& parts = parameter.parts;
+  std::string out;
+  if (parameter.view.split_axis >= 0) {
+    std::vector<std::string> names;
+    for (const auto& part : parts) names.push_back(printable(part.name));
+    out += "split " + joined(names, "|", 6) + ", ";
+  }
+  if (!parameter.view.batch.empty()) out += "batch, ";
+  if (parameter.view.heads_axis >= 0) out += "heads, ";
+  const bool equal = std::all_of(parts.begin(), parts.end(), [&](const PlannedPart& part) {
+    return part.out == parts[0].out && part.in == parts[0].in;
+  });
+  if (equal) {
+    std::int64_t count = 0;
+    for (const auto& part : parts) count += part.count;
+    return out + (count == 1 ? shape(parts[0]) : fmt::format("{} x {}", count, shape(parts[0])));
+  }
+  std::vector<std::string> texts;
+  for (const auto& part : parts)
+    texts.push_back(part.count == 1 ? shape(part) : fmt::format("{} x {}", part.count, shape(part)));
+  return out + joined(texts, " | ", 6);
+}
+
+std::string plan_text(const Plan& plan, const Registry& registry, const ParameterTable& table,
+                      const PlanTextOptions& options) {
+  std::int64_t ties = 0;
+  std::int64_t frozen = 0;
+  for (const auto& parameter : plan.parameters) {
+    ties += parameter.info.tied() ? 1 : 0;
+    frozen += parameter.frozen() ? 1 : 0;
+  }
+  auto out = fmt::format("spec   {}{}\n", plan.name.empty() ? "" : printable(plan.name) + "   ", options.spec_file);
+  out +=
+      fmt::format("model  {}, {}, {}, {}, {} frozen   {}\n\n", counted(static_cast<long long>(table.size()), "tensor"),
+                  counted(static_cast<long long>(table.name_count()), "name"), counted(table.numel(), "element"),
+                  counted(ties, "tie"), grouped(frozen), options.model_file);
+  out += rules_text(plan, table.numel()) + "\n";
+  if (frozen > 0) out += frozen_text(plan, options.list_limit) + "\n";
+  out += settings_text(plan) + "\n";
+  out += memory_text(plan, registry) + "\n";
+  out += execution_text(plan, registry, options.list_limit);
+  out += checks_text(plan);
+  out += fmt::format("hash   state {}   plan {}\n", plan.state_hash.substr(0, 16), plan.plan_hash.substr(0, 16));
+  return out;
+}
+
+}  // namespace switchyard
