@@ -1,0 +1,200 @@
+#include "cli/command_line.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <functional>
+
+#include "cli/verbs.h"
+#include "rules/text_table.h"
+
+namespace switchyard::cli {
+
+namespace {
+
+/// The parser with the places that it fills.
+class CommandLine {
+ public:
+  CommandLine()
+      : app_("Declarative optimizer routing: says which optimizer trains which tensor, and why.", "switchyard") {
+    app_.require_subcommand(0, 1);
+    app_.get_formatter()->column_width(34);
+    app_.footer(
+        "Exit status: 0 fine, 1 something wrong inside an input file, 2 usage or a file that cannot be opened, 70 "
+        "internal error.\n"
+        "Examples:\n"
+        "  switchyard validate spec.json\n"
+        "  switchyard plan spec.json --model model.safetensors\n"
+        "  switchyard explain spec.json --model gpt2.manifest.json --param transformer.h.3.attn.c_proj.weight\n"
+        "  switchyard VERB --help");
+    app_.add_flag("--version", version_, "Versions of switchyard, LibTorch and the compiler, and the build type");
+    add_format(app_);
+
+    auto* validate_verb =
+        verb("validate", "Check specs without a model", "switchyard validate a.json b.json --format json",
+             [this](const Registry& registry) { return validate(specs_, format(), registry); });
+    validate_verb->add_option("SPEC", specs_, "Spec files")->required();
+
+    auto* plan_verb =
+        verb("plan", "Show what a spec does to a model", "switchyard plan spec.json --model model.safetensors",
+             [this](const Registry& registry) { return plan(spec_, model_, format(), registry); });
+    add_inputs(*plan_verb);
+
+    auto* explain_verb =
+        verb("explain", "Show how one tensor finds its optimizer, and every factor of its learning rate",
+             "switchyard explain spec.json --model model.safetensors --param lm_head.weight",
+             [this](const Registry& registry) { return explain(spec_, model_, parameter_, format(), registry); });
+    add_inputs(*explain_verb);
+    explain_verb->add_option("--param", parameter_, "Name of the tensor, any of its names")->required();
+
+    auto* plugins_verb =
+        verb("plugins", "List the optimizer plugins, or show one", "switchyard plugins show muon",
+             [this](const Registry& registry) {
+               return show_->parsed() ? show_plugin(plugin_, format(), registry) : list_plugins(format(), registry);
+             });
+    plugins_verb->require_subcommand(1);
+    add_format(*plugins_verb->add_subcommand("list", "One line a plugin"));
+    show_ = plugins_verb->add_subcommand("show", "Options, state and traits of a plugin");
+    add_format(*show_);
+    show_->add_option("NAME", plugin_, "Name of the plugin")->required();
+
+    auto* schema_verb = verb("schema", "JSON Schema (draft-07) of specs, or of the options of one plugin",
+                             "switchyard schema > switchyard.spec.v1.schema.json",
+                             [this](const Registry& registry) { return schema(plugin_, folder_, format(), registry); });
+    auto* plugin_option = schema_verb->add_option("--plugin", plugin_, "The options of this plugin");
+    schema_verb->add_option("--write", folder_, "Write every generated file into this folder")->excludes(plugin_option);
+
+    auto* manifest_verb = verb("manifest", "Write the manifest of a model: names, shapes and dtypes, no weights",
+                               "switchyard manifest model.safetensors > model.json",
+                               [this](const Registry&) { return manifest(model_, format()); });
+    manifest_verb->add_option("FILE", model_, "A safetensors file or a manifest")->required();
+  }
+
+  Report run(std::vector<std::string> arguments) {
+    if (!arguments.empty() && arguments[0].substr(0, 1) != "-") check_verb(arguments[0]);
+    std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
+    try {
+      app_.parse(std::move(arguments));
+    } catch (const CLI::CallForHelp&) {
+      return {fine, help(), ""};
+    } catch (const CLI::ExtrasError& error) {
+      throw UsageError(std::string(error.what()) + suggestion());
+    } catch (const CLI::ParseError& error) {
+      throw UsageError(error.what());
+    }
+    if (version_) return version(format());
+    for (const auto& [name, action] : actions_) {
+      if (app_.got_subcommand(name)) return action(builtin_registry());
+    }
+    return {usage, "", help()};
+  }
+
+ private:
+  using Action = std::function<Report(const Registry&)>;
+
+  CLI::App* verb(const std::string& name, const std::string& text, const std::string& example, Action action) {
+    auto* sub = app_.add_subcommand(name, text);
+    sub->footer("Example: " + example);
+    add_format(*sub);
+    actions_.emplace_back(name, std::move(action));
+    return sub;
+  }
+  void add_format(CLI::App& app) {
+    app.add_option("--format", format_, "text (default) or json: one document on stdout")
+        ->check(CLI::IsMember({"text", "json"}));
+  }
+  void add_inputs(CLI::App& app) {
+    app.add_option("SPEC", spec_, "Spec file")->required();
+    app.add_option("--model", model_, "A manifest, or a safetensors file (only its header is read)")->required();
+  }
+  Format format() const { return format_ == "json" ? Format::json : Format::text; }
+
+  const CLI::App& deepest() const {
+    const CLI::App* app = &app_;
+    while (!app->get_subcommands().empty()) app = app->get_subcommands().front();
+    return *app;
+  }
+  std::string help() const { return deepest().help(); }
+
+  void check_verb(const std::string& given) const {
+    std::vector<std::string> names;
+    std::string list;
+    for (const auto& [name, action] : actions_) {
+      names.push_back(name);
+      list += (list.empty() ? "" : ", ") + name;
+    }
+    if (std::find(names.begin(), names.end(), given) != names.end()) return;
+    const auto near = nearest(given, names);
+    throw UsageError(fmt::format("there is no verb `{}`; {}", printable(given),
+                                 near.empty() ? "the verbs are " + list : "did you mean `" + near + "`?"));
+  }
+
+  /// For the first argument that nobody expected.
+  std::string suggestion() const {
+    const auto rest = app_.remaining(true);
+    if (rest.empty()) return "";
+    std::vector<std::string> names;
+    for (const auto* option : deepest().get_options()) names.push_back(option->get_name());
+    const auto flag = rest[0].substr(0, rest[0].find('='));
+    const auto near = nearest(flag, names);
+    return near.empty() || near == flag ? "" : "; did you mean `" + near + "`?";
+  }
+
+  CLI::App app_;
+  CLI::App* show_ = nullptr;
+  std::vector<std::pair<std::string, Action>> actions_;
+  bool version_ = false;
+  std::string format_ = "text";
+  std::vector<std::string> specs_;
+  std::string spec_;
+  std::string model_;
+  std::string parameter_;
+  std::string plugin_;
+  std::string folder_;
+};
+
+/// The format that was asked for, even on a command line that cannot be parsed.
+Format format_of(const std::vector<std::string>& arguments) {
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    const bool next = arguments[i] == "--format" && i + 1 < arguments.size() && arguments[i + 1] == "json";
+    if (next || arguments[i] == "--format=json") return Format::json;
+  }
+  return Format::text;
+}
+
+bool write(std::FILE* stream, const std::string& text) {
+  return std::fwrite(text.data(), 1, text.size(), stream) == text.size() && std::fflush(stream) == 0;
+}
+
+}  // namespace
+
+Report run(const std::vector<std::string>& arguments) {
+  const auto format = format_of(arguments);
+  try {
+    return CommandLine().run(arguments);
+  } catch (const UsageError& error) {
+    return failure(usage, "SWY-0001", printable(error.what()), format);
+  } catch (const OptimizerError& error) {
+    return failure(wrong_input, "SWY-0003", error.what(), format);
+  } catch (const std::exception& error) {
+    return failure(internal, "SWY-0070", fmt::format("internal error: {}", error.what()), format);
+  } catch (...) {
+    return failure(internal, "SWY-0070", "internal error: an unknown exception", format);
+  }
+}
+
+int print(const Report& report) {
+  // With the signal ignored, writing to a reader that went away fails with EPIPE instead of ending the program.
+  std::signal(SIGPIPE, SIG_IGN);
+  write(stderr, report.err);
+  if (write(stdout, report.out) || errno == EPIPE) return report.exit;
+  write(stderr, fmt::format("switchyard: cannot write the output: {}\n", std::strerror(errno)));
+  return internal;
+}
+
+}  // namespace switchyard::cli

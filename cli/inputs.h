@@ -1,0 +1,28 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "cli/files.h"
+#include "core/plan.h"
+#include "core/registry.h"
+#include "rules/spec.h"
+
+namespace switchyard::cli {
+
+/// What `plan` and `explain` read, with everything that is wrong with it.
+struct Inputs {
+  Sources sources;
+  Diagnostics diagnostics;  ///< of both files, and of the planner
+  bool unreadable = false;
+  std::optional<Spec> spec;
+  std::optional<Model> model;
+  std::optional<Plan> plan;  ///< holds its own warnings; `diagnostics` then repeats them
+
+  int exit() const;
+};
+
+/// Reads both files (a mistake in one does not hide those of the other) and plans.
+Inputs read_inputs(const std::string& spec_path, const std::string& model_path, const Registry& registry);
+
+}  // namespace switchyard::cli

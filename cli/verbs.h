@@ -1,0 +1,25 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/report.h"
+#include "core/registry.h"
+
+namespace switchyard::cli {
+
+/// The verbs of the command, each a function from arguments to what is to be printed. They read files and write none,
+/// except `schema --write`.
+
+Report validate(const std::vector<std::string>& specs, Format format, const Registry& registry);
+Report plan(const std::string& spec, const std::string& model, Format format, const Registry& registry);
+Report explain(const std::string& spec, const std::string& model, const std::string& parameter, Format format,
+               const Registry& registry);
+Report list_plugins(Format format, const Registry& registry);
+Report show_plugin(const std::string& name, Format format, const Registry& registry);
+/// `plugin` empty: the schema of specs. `folder` not empty: writes every generated file there and prints their names.
+Report schema(const std::string& plugin, const std::string& folder, Format format, const Registry& registry);
+Report manifest(const std::string& model, Format format);
+Report version(Format format);
+
+}  // namespace switchyard::cli

@@ -1,0 +1,84 @@
+#pragma once
+
+// Runs the built command the way a user does: through a shell, with its own streams and exit status.
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace cli_test {
+
+struct Folder {
+  std::filesystem::path path;
+  Folder() {
+    std::string name = (std::filesystem::temp_directory_path() / "switchyard_cli_XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("cannot make a temporary folder");
+    path = name;
+  }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+  ~Folder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path, ignored);
+  }
+  std::string write(const std::string& name, const std::string& text) const {
+    std::ofstream(path / name, std::ios::binary) << text;
+    return (path / name).string();
+  }
+  std::string operator/(const std::string& name) const { return (path / name).string(); }
+};
+
+inline std::string read_text(const std::filesystem::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::stringstream out;
+  out << in.rdbuf();
+  return out.str();
+}
+
+struct Result {
+  int exit = -1;
+  std::string out;
+  std::string err;
+
+  /// stdout as the one JSON document that it must be (nlohmann refuses anything behind it).
+  nlohmann::json json() const { return nlohmann::json::parse(out); }
+  bool says(const std::string& text) const { return out.find(text) != std::string::npos; }
+  bool complains(const std::string& text) const { return err.find(text) != std::string::npos; }
+};
+
+inline std::string quoted(const std::string& text) {
+  std::string out = "'";
+  for (const auto c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return out + "'";
+}
+
+/// `shell` is put behind the command: "| head -1".
+inline Result run(const std::vector<std::string>& arguments, const std::string& before = "",
+                  const std::string& behind = "") {
+  const Folder folder;
+  std::string line = before + " " + quoted(SWITCHYARD_COMMAND);
+  for (const auto& argument : arguments) line += " " + quoted(argument);
+  line += " 2>" + quoted(folder / "err") + " " + behind;
+  std::FILE* pipe = ::popen(line.c_str(), "r");
+  if (pipe == nullptr) throw std::runtime_error("cannot run " + line);
+  Result result;
+  std::array<char, 4096> buffer;
+  for (std::size_t got = 0; (got = std::fread(buffer.data(), 1, buffer.size(), pipe)) > 0;)
+    result.out.append(buffer.data(), got);
+  const int status = ::pclose(pipe);
+  result.exit = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  result.err = read_text(folder.path / "err");
+  return result;
+}
+
+}  // namespace cli_test
