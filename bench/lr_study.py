@@ -1,0 +1,96 @@
+#!/usr/bin/env python3
+"""Muon + AdamW against AdamW alone on the example's GPT, each at the best learning rate of its own grid.
+
+    python3 bench/lr_study.py --data tinyshakespeare.txt
+
+Trains examples/train_gpt once a learning rate and spec; everything else is the same for both: model, seed, steps, batch,
+warmup and schedule shape, clipping, AdamW's options. Prints every result as a Markdown table and writes
+bench/results/lr_study.json. Exits with 1 if a best one lies at an end of its grid: a wider grid might then have a better one.
+"""
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+GRIDS = {
+    "gpt_adamw": [0.001, 0.002, 0.004, 0.008, 0.016],
+    "gpt_muon_adamw": [0.005, 0.01, 0.02, 0.04, 0.08],
+}
+
+
+def train(program, spec, base_lr, args, folder):
+    command = [
+        program, "--spec", ROOT / "examples" / "specs" / f"{spec}.json", "--base-lr", base_lr, "--data", args.data,
+        "--steps", args.steps, "--seed", args.seed, "--out", folder / f"{spec}-{base_lr}",
+        "--checkpoint-every", 0, "--validate-every", 0, "--sample", 0, "--quiet", "--format", "json",
+    ]
+    # The number of threads changes the last bits of matrix products, and with them the loss a little.
+    environment = dict(os.environ, OMP_NUM_THREADS=str(args.threads))
+    done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, text=True, check=True, env=environment)
+    return json.loads(done.stdout)
+
+
+def spec_settings(spec):
+    text = json.loads((ROOT / "examples" / "specs" / f"{spec}.json").read_text())
+    return {"schedules": text["schedules"], "optimizers": text["optimizers"]}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", required=True, help="the text, for example tinyshakespeare.txt")
+    parser.add_argument("--program", default=ROOT / "build/release/bin/train_gpt", help="the built train_gpt")
+    parser.add_argument("--steps", type=int, default=500, help="what the specs' schedules are made for (default: 500)")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--only", choices=GRIDS, help="one spec, to look for its grid")
+    parser.add_argument("--lr", type=float, action="append", help="instead of the grid; may be given several times")
+    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "bench/results/lr_study.json")
+    args = parser.parse_args()
+
+    runs = []
+    with tempfile.TemporaryDirectory() as folder:
+        for spec, grid in GRIDS.items():
+            for base_lr in args.lr or grid if args.only in (None, spec) else []:
+                result = train(args.program, spec, base_lr, args, pathlib.Path(folder))
+                runs.append({
+                    "spec": spec, "base_lr": base_lr, "validation_loss": result["validation_loss"],
+                    "train_loss": result["train_loss"], "seconds": round(result["seconds"], 1),
+                })
+                print(f"{spec} base_lr {base_lr:g}: validation {result['validation_loss']:.4f}, {result['seconds']:.0f} s",
+                      file=sys.stderr, flush=True)
+
+    specs = [spec for spec in GRIDS if any(run["spec"] == spec for run in runs)]
+    best = {spec: min((run for run in runs if run["spec"] == spec), key=lambda run: run["validation_loss"]) for spec in specs}
+    print("| spec | base_lr | validation loss | training loss | seconds |\n|---|---:|---:|---:|---:|")
+    for run in runs:
+        mark = "**" if run is best[run["spec"]] else ""
+        print(f"| {run['spec']} | {run['base_lr']:g} | {mark}{run['validation_loss']:.3f}{mark} | {run['train_loss']:.3f} "
+              f"| {run['seconds']:.0f} |")
+    print(f"\ntext: {result['data_bytes']} bytes, sha256 `{result['data_sha256']}`; validation on {result['validation_windows']} "
+          f"windows that do not overlap; {args.steps} steps, seed {args.seed}, {args.threads} threads")
+    at_an_end = []
+    for spec in specs:
+        rates = sorted(run["base_lr"] for run in runs if run["spec"] == spec)
+        if best[spec]["base_lr"] in (rates[0], rates[-1]):
+            at_an_end.append(spec)
+    if len(specs) == 2:
+        difference = best["gpt_adamw"]["validation_loss"] - best["gpt_muon_adamw"]["validation_loss"]
+        print(f"best against best: Muon + AdamW is {difference:.3f} nats a byte lower than AdamW")
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        args.out.write_text(json.dumps({
+            "data_bytes": result["data_bytes"], "data_sha256": result["data_sha256"], "steps": args.steps, "seed": args.seed,
+            "threads": args.threads, "validation_windows": result["validation_windows"],
+            "specs": {spec: spec_settings(spec) for spec in specs}, "runs": runs,
+            "best": {spec: best[spec]["base_lr"] for spec in specs}, "difference": difference,
+        }, indent=1) + "\n")
+    for spec in at_an_end:
+        print(f"{spec}: the best learning rate lies at an end of its grid", file=sys.stderr)
+    return 1 if at_an_end else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
