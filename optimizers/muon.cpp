@@ -1,0 +1,164 @@
+#include <algorithm>
+
+#include "core/plugin/optimizer.h"
+#include "kernels/newton_schulz.h"
+#include "kernels/pointwise.h"
+
+namespace switchyard {
+namespace {
+
+enum class Form : std::uint8_t { ema, heavy_ball };
+
+constexpr auto describe(of<Form>) {
+  return choices(choice("ema", Form::ema, "m <- mu m + (1 - mu) g"), choice("heavy_ball", Form::heavy_ball, "m <- mu m + g"));
+}
+
+/// The named sets of kernels/coefficients.h.
+enum class Set : std::uint8_t { mod, jordan, you5, you6, polar_express, deepseekv4, tight5, tight5s, flat5, simple12 };
+
+constexpr auto describe(of<Set>) {
+  return choices(choice("mod", Set::mod, "Polar Express with safety inside the recursion (modded-nanogpt, dion)"),
+                 choice("jordan", Set::jordan, "(3.4445, -4.7750, 2.0315) in every step (K. Jordan, torch)"),
+                 choice("you5", Set::you5, "five tuned steps (J. You)"), choice("you6", Set::you6, "six tuned steps (modula)"),
+                 choice("polar_express", Set::polar_express, "Polar Express, safety 1.01 (Amsel et al.)"),
+                 choice("deepseekv4", Set::deepseekv4, "eight jordan steps, two polishing steps"),
+                 choice("tight5", Set::tight5, "singular values within 0.9 % of 1 on [5e-3, 1]"),
+                 choice("tight5s", Set::tight5s, "tight5 with a wider safety margin"),
+                 choice("flat5", Set::flat5, "singular values within 0.1 % of 1 on [5e-3, 1], smaller slope at 0"),
+                 choice("simple12", Set::simple12, "(2, -1.5, 0.5), twelve steps for full convergence"));
+}
+
+enum class Precision : std::uint8_t { automatic, float32, bfloat16, float64 };
+
+constexpr auto describe(of<Precision>) {
+  return choices(choice("auto", Precision::automatic, "bfloat16 where the processor multiplies it fast, else float32"),
+                 choice("float32", Precision::float32, "single precision"), choice("bfloat16", Precision::bfloat16, "bfloat16 operands"),
+                 choice("float64", Precision::float64, "double precision; for references"));
+}
+
+struct MuonOptions {
+  double momentum = 0.95;
+  Form form = Form::ema;
+  bool nesterov = true;
+  Set coefficients = Set::mod;
+  std::int64_t ns_steps = 5;
+  Precision dtype = Precision::automatic;
+  ShapeScale scale = ShapeScale::spectral;
+  double weight_decay = 0;
+  DecayMode decay = DecayMode::decoupled;
+};
+
+constexpr auto describe(of<MuonOptions>) {
+  return options(
+      option("momentum", &MuonOptions::momentum, half_open(0, 1), "mu, the decay of the gradient average m.").schedulable(),
+      option("form", &MuonOptions::form, "How a new gradient enters m."),
+      option("nesterov", &MuonOptions::nesterov, "Orthogonalize the look-ahead average: mu m + (1 - mu) g, or mu m + g."),
+      option("coefficients", &MuonOptions::coefficients, "Coefficients of the Newton-Schulz polynomials."),
+      option("ns_steps", &MuonOptions::ns_steps, closed(1, 100), "Newton-Schulz steps; beyond the set's rows its last row repeats."),
+      option("dtype", &MuonOptions::dtype, "Type of the Newton-Schulz iteration.").arithmetic(),
+      option("scale", &MuonOptions::scale, "Factor of a block's update by its shape.").role(OptionRole::shape_scale),
+      option("weight_decay", &MuonOptions::weight_decay, at_least(0), "wd, decoupled from the gradient.")
+          .schedulable()
+          .role(OptionRole::weight_decay),
+      option("decay", &MuonOptions::decay, "What the weight decay is multiplied by.").role(OptionRole::decay_mode));
+}
+
+kernels::NewtonSchulz iteration(const MuonOptions& o, at::ScalarType work) {
+  std::string name;
+  for (const auto& entry : describe(of<Set>{})) {
+    if (entry.value == o.coefficients) name = entry.name;
+  }
+  kernels::NewtonSchulz ns;
+  ns.rows = kernels::coefficient_set(name, static_cast<int>(o.ns_steps));
+  switch (o.dtype) {
+    // A parameter in double precision asks for double precision, whatever the processor is fast at.
+    case Precision::automatic: ns.dtype = work == at::kDouble ? at::kDouble : kernels::iteration_dtype_auto().dtype; break;
+    case Precision::float32: ns.dtype = at::kFloat; break;
+    case Precision::bfloat16: ns.dtype = at::kBFloat16; break;
+    case Precision::float64: ns.dtype = at::kDouble; break;
+  }
+  return ns;
+}
+
+/// Momentum orthogonalized by Newton-Schulz, each block by itself. With c the shape scale of a block and O its orthogonalized
+/// (look-ahead) average: p <- p (1 - decay) - lr c O. K. Jordan et al., "Muon", 2024.
+class Muon final : public Optimizer {
+ public:
+  void begin(Pieces pieces, const Step& step) override {
+    const auto& o = step.options<MuonOptions>();
+    for (auto& piece : pieces) {
+      kernels::pointwise(kernels::compute_type(piece.work),
+                         {kernels::in(piece.grad), kernels::inout(piece.state[0]), kernels::out(piece.work)},
+                         [&](auto x, std::int64_t n) {
+                           using C = typename decltype(x)::scalar;
+                           const auto gain = static_cast<C>(step.grad_scale);
+                           const auto mu = static_cast<C>(o.momentum);
+                           const auto fresh = o.form == Form::ema ? static_cast<C>(1 - o.momentum) : C{1};
+                           const C* grad = x[0];
+                           C* m = x[1];
+                           C* u = x[2];
+                           for (std::int64_t i = 0; i < n; ++i) {
+                             const C g = fresh * (gain * grad[i]);
+                             m[i] = mu * m[i] + g;
+                             u[i] = o.nesterov ? mu * m[i] + g : m[i];
+                           }
+                         });
+    }
+  }
+
+  void transform(Stack& stack, const Step& step) override {
+    const auto ns = iteration(step.options<MuonOptions>(), stack.work.scalar_type());
+    for (std::int64_t b = 0; b < stack.size(); ++b) {
+      auto block = stack.work.select(0, b);                              // [out, in]
+      const auto direction = kernels::orthogonalize(block, ns);          // [out, in]
+      block.copy_(direction).mul_(stack.blocks[static_cast<std::size_t>(b)]->scale);
+    }
+  }
+
+  void finish(Pieces pieces, const Step&) override {
+    for (auto& piece : pieces) {
+      kernels::pointwise(kernels::compute_type(piece.work), {kernels::inout(piece.param), kernels::in(piece.work)},
+                         [&](auto x, std::int64_t n) {
+                           using C = typename decltype(x)::scalar;
+                           const auto keep = static_cast<C>(1 - piece.decay);
+                           const auto lr = static_cast<C>(piece.lr);
+                           C* p = x[0];
+                           const C* u = x[1];
+                           for (std::int64_t i = 0; i < n; ++i) p[i] = p[i] * keep - lr * u[i];
+                         });
+    }
+  }
+};
+
+double flops(std::int64_t out, std::int64_t in, const OptionValues& values) {
+  const auto m = static_cast<double>(std::min(out, in));
+  const auto n = static_cast<double>(std::max(out, in));
+  return static_cast<double>(read_options<MuonOptions>(values).ns_steps) * (4 * m * m * n + 2 * m * m * m);
+}
+
+/// A set cut short or run on may leave (0, 2]; such an iteration would flip or blow up singular values. 0.005 bounds how far above
+/// 1 the largest singular value can lie: the norm is exact and the cast comes after the division.
+std::string check(const OptionValues& values) {
+  const auto ns = iteration(read_options<MuonOptions>(values), at::kFloat);
+  const auto problem = kernels::check_coefficients(ns.rows, 0.005);
+  return problem.empty() ? "" : "these `coefficients` with this `ns_steps` are not safe: " + problem;
+}
+
+std::string resolved(const OptionValues& values) {
+  if (read_options<MuonOptions>(values).dtype != Precision::automatic) return "";
+  const auto choice = kernels::iteration_dtype_auto();
+  return std::string("dtype auto -> ") + (choice.dtype == at::kBFloat16 ? "bfloat16" : "float32") + " here: " + choice.why;
+}
+
+}  // namespace
+}  // namespace switchyard
+
+SWITCHYARD_PLUGIN(muon) {
+  registry.add(describe_optimizer<Muon, MuonOptions>({.name = "muon",
+                                                      .doc = "Momentum orthogonalized by Newton-Schulz iteration.",
+                                                      .slots = {{.name = "momentum"}},
+                                                      .traits = {.unit = Unit::matrix, .master = true, .scale_free = true},
+                                                      .flops = flops,
+                                                      .resolved = resolved,
+                                                      .check = check}));
+}
