@@ -1,0 +1,63 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace switchyard {
+
+/// How ranks talk. Every call is collective: all ranks make the same calls in the same order. Every wait has a timeout, and ends at
+/// once when a peer has failed; it then throws CommunicatorError with the first error and its rank, on every rank.
+class Communicator {
+ public:
+  Communicator() = default;
+  Communicator(const Communicator&) = delete;
+  Communicator& operator=(const Communicator&) = delete;
+  virtual ~Communicator() = default;
+
+  virtual int rank() const = 0;
+  virtual int size() const = 0;
+
+  /// values[i] becomes the sum over ranks. Equal length on all ranks.
+  virtual void all_reduce_sum(std::span<std::int64_t> values) = 0;
+
+  /// Ragged exchange of bytes: send holds send_bytes[r] bytes for each rank r, one after the other; receive is filled likewise.
+  /// send_bytes[r] here equals receive_bytes[this rank] on rank r.
+  virtual void all_to_all(std::span<const std::byte> send, std::span<const std::int64_t> send_bytes, std::span<std::byte> receive,
+                          std::span<const std::int64_t> receive_bytes) = 0;
+
+  /// Every rank's text, in order of rank. For set-up and errors, not for data.
+  virtual std::vector<std::string> all_gather(const std::string& text) = 0;
+
+  /// Tells the peers that this rank has failed; the first failure wins. Never blocks.
+  virtual void fail(const std::string& message) noexcept = 0;
+};
+
+/// One rank: every exchange is a copy or nothing.
+std::unique_ptr<Communicator> self_communicator();
+
+/// Ranks as threads of one process, for tests and for trying a sharding on one machine.
+class ThreadWorld {
+ public:
+  explicit ThreadWorld(int size, std::chrono::milliseconds timeout = std::chrono::seconds(60));
+  ~ThreadWorld();
+
+  /// The communicator of a rank; owned by the world, used by one thread.
+  Communicator& communicator(int rank);
+
+  /// Runs body(communicator) on a thread a rank, each with one intra-op thread, and waits for all. When a body throws, its peers'
+  /// waits end; afterwards the exception of the rank that failed first is thrown again.
+  void run(const std::function<void(Communicator&)>& body);
+
+ private:
+  struct Shared;
+  std::shared_ptr<Shared> shared_;
+  std::vector<std::unique_ptr<Communicator>> communicators_;
+};
+
+}  // namespace switchyard

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/run/composed_optimizer.h"
+#include "core/run/executor.h"
+#include "core/run/grad_guard.h"
+
+namespace switchyard {
+
+struct OpenSink {
+  std::shared_ptr<MetricSink> sink;
+  std::int64_t every = 1;
+};
+
+struct ComposedOptimizer::Impl {
+  Impl(Plan plan, const std::vector<NamedTensor>& tensors, const Registry& registry, RunOptions options);
+
+  // step
+  StepResult step(const StepOptions& options);
+  void reform_if_changed();
+  void apply(const GradCheck& check, double grad_scale, StepMeasure* measure);
+  bool due(std::int64_t call) const;
+  void report(const GradCheck& check, const StepResult& result, double divisor, StepMeasure* measure);
+  void warn_never_had_gradient();
+  void warn(const std::string& text) const;
+  void throw_if_poisoned() const;
+  /// Compares a text of all ranks; throws OptimizerError naming the first rank that differs.
+  void same_on_all_ranks(const std::string& what, const std::string& text) const;
+
+  // groups
+  void set_group_lr(std::size_t group, double lr);
+  void set_group_option(std::size_t group, const std::string& option, const OptionValue& value);
+  /// The plan with the values of now; copies what writes have changed and seals it anew when needed.
+  const Plan& current_plan();
+
+  // checkpoint (checkpoint.cpp)
+  void save(const std::string& path);
+  LoadReport load(const std::string& path);
+
+  Registry registry;                     ///< our own copy: descriptors are values
+  std::unique_ptr<Communicator> self;    ///< when the caller gave none
+  Communicator* communicator;
+  RunOptions options;
+  Plan plan;
+  Plan planned;                          ///< as given, before any write through groups()
+  std::vector<ParameterState> parameters;
+  std::unique_ptr<Executor> executor;
+  std::vector<OpenSink> sinks;
+  std::int64_t t = 0;
+  std::int64_t calls = 0;
+  std::int64_t skipped = 0;
+  bool changed = false;                  ///< options were written since the last step
+  bool stale = false;                    ///< `plan` misses writes that the parameters have
+  std::string poison;                    ///< "" while healthy
+  std::vector<char> seen_gradient;       ///< by parameter, for the warning after step 1
+};
+
+}  // namespace switchyard

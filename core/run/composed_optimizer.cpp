@@ -1,0 +1,295 @@
+#include "core/run/composed_optimizer.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+#include "core/run/composed_impl.h"
+#include "core/run/state_store.h"
+
+namespace switchyard {
+
+ComposedOptimizer::Impl::Impl(Plan given, const std::vector<NamedTensor>& tensors, const Registry& plugins, RunOptions run_options)
+    : registry(plugins), communicator(run_options.communicator), options(std::move(run_options)), plan(std::move(given)) {
+  if (communicator == nullptr) {
+    self = self_communicator();
+    communicator = self.get();
+  }
+  if (options.workspace < 1) throw OptimizerError(fmt::format("workspace is {}, expected at least 1 byte", options.workspace));
+  try {
+    seal(plan, registry);
+    same_on_all_ranks("plan", plan.plan_hash);
+    std::string resolved;
+    for (const auto& group : plan.groups) {
+      const auto* descriptor = registry.find(group.plugin);
+      if (descriptor != nullptr && descriptor->resolved) resolved += group.id + ": " + descriptor->resolved(group.options) + "\n";
+    }
+    same_on_all_ranks("resolution of options that depend on the machine", resolved);
+    planned = plan;
+    parameters = bind_parameters(plan, tensors, registry, *communicator);
+    executor = std::make_unique<Executor>(parameters, plan.groups, registry, *communicator, options.workspace);
+  } catch (const std::exception& error) {
+    communicator->fail(error.what());
+    throw;
+  }
+  seen_gradient.assign(parameters.size(), 0);
+  if (communicator->rank() != 0) return;
+  for (const auto& sink : options.sinks) sinks.push_back({sink, 1});
+  if (!options.open_sinks) return;
+  for (const auto& config : plan.sinks) sinks.push_back({open_jsonl_sink(config.path), config.every});
+}
+
+void ComposedOptimizer::Impl::same_on_all_ranks(const std::string& what, const std::string& text) const {
+  if (communicator->size() == 1) return;
+  const auto all = communicator->all_gather(text);
+  for (std::size_t rank = 1; rank < all.size(); ++rank) {
+    if (all[rank] != all[0]) throw OptimizerError(fmt::format("rank {} has another {} than rank 0: {} and {}", rank, what, all[rank], all[0]));
+  }
+}
+
+void ComposedOptimizer::Impl::warn(const std::string& text) const {
+  if (communicator->rank() != 0) return;
+  if (options.warn) {
+    options.warn(text);
+  } else {
+    std::fputs(("switchyard: warning: " + text + "\n").c_str(), stderr);
+  }
+}
+
+void ComposedOptimizer::Impl::throw_if_poisoned() const {
+  if (!poison.empty()) throw OptimizerError("the optimizer is poisoned until a checkpoint is loaded: " + poison);
+}
+
+void ComposedOptimizer::Impl::reform_if_changed() {
+  // Every rank must see a write that any rank saw, so with several ranks the question is asked each step through the hash.
+  if (communicator->size() > 1) {
+    same_on_all_ranks("plan (a write through groups() or set_lr must happen on every rank)", current_plan().plan_hash);
+  }
+  if (!changed) return;
+  executor->form();
+  changed = false;
+}
+
+bool ComposedOptimizer::Impl::due(std::int64_t call) const {
+  return std::any_of(sinks.begin(), sinks.end(), [&](const OpenSink& sink) { return call % sink.every == 0; });
+}
+
+StepResult ComposedOptimizer::Impl::step(const StepOptions& step_options) {
+  throw_if_poisoned();
+  if (!(step_options.loss_scale > 0) || !std::isfinite(step_options.loss_scale)) {
+    throw OptimizerError(fmt::format("loss_scale is {}, expected a finite number > 0", step_options.loss_scale));
+  }
+  StepResult result;
+  try {
+    if (step_options.closure) {
+      const c10::AutoGradMode enabled(true);
+      result.loss = step_options.closure();
+    }
+    check_world(parameters);
+  } catch (const std::exception& error) {
+    communicator->fail(error.what());
+    throw;
+  } catch (...) {
+    communicator->fail("the closure threw an exception that is not a std::exception");
+    throw;
+  }
+  const c10::NoGradGuard no_grad;
+  reform_if_changed();
+  const auto call = calls + 1;
+  std::int64_t measured = due(call) ? 1 : 0;  // sinks are open on rank 0 only
+  if (communicator->size() > 1) communicator->all_reduce_sum({&measured, 1});
+  const auto check = check_gradients(parameters, plan.groups.size(), measured > 0, *communicator);
+
+  const double divisor = static_cast<double>(plan.gradients.accumulation) * step_options.loss_scale;
+  result.grad_norm = check.norm / divisor;
+  result.nonfinite = check.nonfinite_names;
+  calls = call;
+  const bool finite = !check.nonfinite && std::isfinite(check.norm);
+  if (!finite) {
+    ++skipped;
+    if (measured > 0) report(check, result, divisor, nullptr);
+    if (plan.gradients.on_nonfinite == GradientPolicy::OnNonfinite::error) {
+      throw OptimizerError(fmt::format("non-finite gradients, nothing was changed: {}", fmt::join(check.nonfinite_names, ", ")));
+    }
+    return result;
+  }
+  if (!check.any) {
+    if (measured > 0) report(check, result, divisor, nullptr);
+    return result;
+  }
+  double clip = 1;
+  if (plan.gradients.clip_norm && result.grad_norm > 0) clip = std::min(1.0, *plan.gradients.clip_norm / result.grad_norm);
+  StepMeasure measure(plan.groups.size());
+  apply(check, clip / divisor, measured > 0 ? &measure : nullptr);
+  result.applied = true;
+  if (measured > 0) {
+    measure.reduce(*communicator);
+    report(check, result, divisor, &measure);
+  }
+  for (std::size_t i = 0; i < parameters.size(); ++i) seen_gradient[i] = static_cast<char>(seen_gradient[i] | check.active[i]);
+  if (t == 1) warn_never_had_gradient();
+  return result;
+}
+
+void ComposedOptimizer::Impl::apply(const GradCheck& check, double grad_scale, StepMeasure* measure) {
+  StepInput input;
+  input.t = t;
+  input.grad_scale = grad_scale;
+  input.active = &check.active;
+  input.measure = measure;
+  const auto poisoned_by = [&](const std::string& what) {
+    poison = what;
+    communicator->fail(what);
+    throw OptimizerError(what);
+  };
+  try {
+    executor->step(input);
+  } catch (const std::exception& error) {
+    poisoned_by(error.what());
+  }
+  ++t;
+}
+
+void ComposedOptimizer::Impl::warn_never_had_gradient() {
+  std::string names;
+  for (const auto& parameter : parameters) {
+    if (!parameter.frozen() && seen_gradient[parameter.order] == 0) names += (names.empty() ? "" : ", ") + parameter.name();
+  }
+  if (!names.empty()) {
+    warn("these parameters had no gradient in the first step and were not updated (not used in the loss, or replaced after they were "
+         "registered?): " + names);
+  }
+}
+
+void ComposedOptimizer::Impl::report(const GradCheck& check, const StepResult& result, double divisor, StepMeasure* measure) {
+  if (communicator->rank() != 0) return;
+  std::vector<MetricRecord> records;
+  MetricRecord whole;
+  whole.step = calls;
+  whole.values = {{"applied", result.applied ? 1.0 : 0.0},
+                  {"grad_norm", result.grad_norm},
+                  {"skipped_steps", static_cast<double>(skipped)},
+                  {"params_without_grad", static_cast<double>(check.without_grad.size())}};
+  if (!result.nonfinite.empty()) whole.texts.emplace_back("nonfinite", fmt::format("{}", fmt::join(result.nonfinite, " ")));
+  records.push_back(whole);
+  for (std::size_t g = 0; g < plan.groups.size(); ++g) {
+    const auto& group = plan.groups[g];
+    MetricRecord record;
+    record.step = calls;
+    record.group = group.id;
+    double factor = 1;
+    for (const auto& [name, schedule] : group.schedules) {
+      if (name == "lr") factor = schedule(result.applied ? t - 1 : t);
+    }
+    record.values.emplace_back("lr", group.lr * factor);
+    record.values.emplace_back("grad_norm", check.group_norms.empty() ? 0.0 : check.group_norms[g] / divisor);
+    if (measure != nullptr) {
+      const auto update = measure->update_rms(g);
+      const auto param = measure->param_rms(g);
+      record.values.emplace_back("update_rms", update);
+      record.values.emplace_back("param_rms", param);
+      record.values.emplace_back("update_to_weight", param > 0 ? update / param : 0.0);
+    }
+    record.values.emplace_back("skipped_steps", static_cast<double>(skipped));
+    std::int64_t idle = 0;
+    for (const auto& parameter : parameters) {
+      if (!parameter.frozen() && parameter.group == g && check.active[parameter.order] == 0) ++idle;
+    }
+    record.values.emplace_back("params_without_grad", static_cast<double>(idle));
+    records.push_back(std::move(record));
+  }
+  for (const auto& sink : sinks) {
+    if (calls % sink.every != 0) continue;
+    for (const auto& record : records) sink.sink->write(record);
+    sink.sink->flush();
+  }
+}
+
+ComposedOptimizer::ComposedOptimizer(Plan plan, const std::vector<NamedTensor>& tensors, const Registry& registry, RunOptions options)
+    : impl_(std::make_unique<Impl>(std::move(plan), tensors, registry, std::move(options))) {}
+
+namespace {
+
+Plan plan_of(const std::vector<ParameterGroup>& groups, double base_lr, const std::vector<NamedTensor>& tensors, const Registry& registry) {
+  Diagnostics diagnostics;
+  const auto table = table_from_tensors(tensors, diagnostics);
+  auto plan = plan_from_groups(groups, base_lr, table, registry, diagnostics);
+  if (!plan) throw SpecError(std::move(diagnostics), {});
+  return std::move(*plan);
+}
+
+}  // namespace
+
+ComposedOptimizer::ComposedOptimizer(const std::vector<ParameterGroup>& groups, double base_lr, const std::vector<NamedTensor>& tensors,
+                                     const Registry& registry, RunOptions options)
+    : ComposedOptimizer(plan_of(groups, base_lr, tensors, registry), tensors, registry, std::move(options)) {}
+
+ComposedOptimizer::~ComposedOptimizer() = default;
+ComposedOptimizer::ComposedOptimizer(ComposedOptimizer&&) noexcept = default;
+ComposedOptimizer& ComposedOptimizer::operator=(ComposedOptimizer&&) noexcept = default;
+
+StepResult ComposedOptimizer::step() { return impl_->step({}); }
+StepResult ComposedOptimizer::step(const Closure& closure) {
+  StepOptions options;
+  options.closure = closure;
+  return impl_->step(options);
+}
+StepResult ComposedOptimizer::step(const StepOptions& options) { return impl_->step(options); }
+
+void ComposedOptimizer::zero_grad() {
+  for (auto& parameter : impl_->parameters) parameter.tensor.mutable_grad().reset();
+}
+
+void ComposedOptimizer::rebind(const std::vector<NamedTensor>& tensors) {
+  rebind_parameters(impl_->parameters, tensors, impl_->communicator->rank());
+}
+
+void ComposedOptimizer::save(const std::string& path) { impl_->save(path); }
+LoadReport ComposedOptimizer::load(const std::string& path) { return impl_->load(path); }
+
+const Plan& ComposedOptimizer::plan() const { return impl_->current_plan(); }
+std::int64_t ComposedOptimizer::applied_steps() const { return impl_->t; }
+std::int64_t ComposedOptimizer::skipped_steps() const { return impl_->skipped; }
+std::int64_t ComposedOptimizer::peak_workspace() const { return impl_->executor->peak_workspace(); }
+bool ComposedOptimizer::poisoned() const { return !impl_->poison.empty(); }
+
+std::int64_t ComposedOptimizer::count(const std::string& parameter) const {
+  for (const auto& state : impl_->parameters) {
+    const auto& names = state.planned.info.names;
+    if (std::find(names.begin(), names.end(), parameter) != names.end()) return state.count;
+  }
+  throw OptimizerError(fmt::format("no parameter is called `{}`", parameter));
+}
+
+std::int64_t ComposedOptimizer::state_bytes() const {
+  std::int64_t bytes = 0;
+  const auto add = [&](const at::Tensor& tensor) {
+    if (tensor.defined()) bytes += static_cast<std::int64_t>(tensor.nbytes());
+  };
+  for (const auto& parameter : impl_->parameters) {
+    for (const auto& slot : parameter.slots) add(slot);
+    add(parameter.master);
+    for (const auto& block : parameter.blocks) {
+      for (const auto& slot : block.slots) add(slot);
+    }
+  }
+  return bytes;
+}
+
+std::vector<std::pair<std::string, at::Tensor>> ComposedOptimizer::state() {
+  const c10::NoGradGuard no_grad;
+  std::vector<std::pair<std::string, at::Tensor>> out;
+  StateGatherer gatherer(impl_->parameters, *impl_->communicator);
+  for (const auto& entry : state_entries(impl_->parameters)) {
+    const auto whole = gatherer.gather(entry.name);
+    if (whole.defined()) out.emplace_back(entry.name, whole);
+  }
+  return out;
+}
+
+}  // namespace switchyard

@@ -1,0 +1,139 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/run/composed_impl.h"
+
+namespace switchyard {
+
+namespace {
+
+const Schedule* schedule_of(const PlannedGroup& group, const std::string& name) {
+  for (const auto& [option, schedule] : group.schedules) {
+    if (option == name) return &schedule;
+  }
+  return nullptr;
+}
+
+bool same_slots(const std::vector<Slot>& a, const std::vector<Slot>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Slot& x, const Slot& y) { return x.name == y.name; });
+}
+
+}  // namespace
+
+const Plan& ComposedOptimizer::Impl::current_plan() {
+  if (stale) {
+    for (const auto& parameter : parameters) plan.parameters[parameter.order] = parameter.planned;
+    seal(plan, registry);
+    stale = false;
+  }
+  return plan;
+}
+
+void ComposedOptimizer::Impl::set_group_lr(std::size_t group, double lr) {
+  if (!std::isfinite(lr) || lr < 0) throw OptimizerError(fmt::format("lr is {}, expected a finite number >= 0", lr));
+  plan.groups[group].lr = lr;
+  for (auto& parameter : parameters) {
+    if (!parameter.frozen() && parameter.group == group) parameter.planned.factors.base = lr;
+  }
+  stale = true;
+}
+
+void ComposedOptimizer::Impl::set_group_option(std::size_t index, const std::string& option, const OptionValue& given) {
+  auto& group = plan.groups[index];
+  const auto& descriptor = *registry.find(group.plugin);
+  const auto* info = descriptor.table.find(option);
+  if (info == nullptr) {
+    const auto near = nearest(option, descriptor.table.names());
+    throw OptimizerError(fmt::format("group `{}` ({}) has no option `{}`{}", group.id, group.plugin, option,
+                                     near.empty() ? "" : "; did you mean `" + near + "`?"));
+  }
+  if (schedule_of(group, option) != nullptr) {
+    throw OptimizerError(fmt::format("`{}` of group `{}` is driven by a schedule; leave the schedule out to write it", option, group.id));
+  }
+  auto value = given;
+  if (const auto wanted = check_option(*info, value); !wanted.empty()) {
+    throw OptimizerError(fmt::format("`{}` of group `{}` cannot be {}, expected {}", option, group.id, to_string(given), wanted));
+  }
+  auto next = group.options;
+  *find_option(next, option) = value;
+  if (descriptor.check) {
+    if (const auto problem = descriptor.check(next); !problem.empty()) throw OptimizerError(fmt::format("group `{}`: {}", group.id, problem));
+  }
+  if (!same_slots(descriptor.active_slots(next), descriptor.active_slots(group.options)) ||
+      descriptor.run_length(next) != descriptor.run_length(group.options)) {
+    throw OptimizerError(fmt::format("`{}` of group `{}` decides which state exists; changing it to {} needs a new plan", option, group.id,
+                                     to_string(value)));
+  }
+  group.options = next;
+  for (auto& parameter : parameters) {
+    if (parameter.frozen() || parameter.group != index) continue;
+    const auto& own = parameter.planned.own_settings;
+    if (std::find(own.begin(), own.end(), option) != own.end()) continue;
+    auto local = value;
+    if (info->role == OptionRole::weight_decay) std::get<double>(local) *= parameter.planned.decay_scale;
+    *find_option(parameter.planned.settings, option) = local;
+    describe_parts(parameter.planned, descriptor);
+  }
+  stale = true;
+  changed = true;
+}
+
+std::vector<Group> ComposedOptimizer::groups() {
+  std::vector<Group> out;
+  for (std::size_t i = 0; i < impl_->plan.groups.size(); ++i) out.push_back(Group(*impl_, i));
+  return out;
+}
+
+Group ComposedOptimizer::group(const std::string& id) {
+  std::vector<std::string> ids;
+  for (std::size_t i = 0; i < impl_->plan.groups.size(); ++i) {
+    ids.push_back(impl_->plan.groups[i].id);
+    if (ids.back() == id) return Group(*impl_, i);
+  }
+  throw OptimizerError(fmt::format("no group is called `{}`; groups: {}", id, fmt::join(ids, ", ")));
+}
+
+void ComposedOptimizer::set_lr(double base_lr) {
+  auto& impl = *impl_;
+  if (!impl.plan.base_lr) throw OptimizerError("the plan has no base_lr; set the lr of each group instead");
+  if (!std::isfinite(base_lr) || base_lr < 0) throw OptimizerError(fmt::format("base_lr is {}, expected a finite number >= 0", base_lr));
+  impl.plan.base_lr = base_lr;
+  for (std::size_t i = 0; i < impl.plan.groups.size(); ++i) {
+    if (impl.plan.groups[i].lr_scale) impl.set_group_lr(i, base_lr * *impl.plan.groups[i].lr_scale);
+  }
+}
+
+const std::string& Group::id() const { return impl_->plan.groups[index_].id; }
+const std::string& Group::plugin() const { return impl_->plan.groups[index_].plugin; }
+
+std::vector<std::string> Group::parameters() const {
+  std::vector<std::string> out;
+  for (const auto& parameter : impl_->parameters) {
+    if (!parameter.frozen() && parameter.group == index_) out.push_back(parameter.name());
+  }
+  return out;
+}
+
+OptionValues Group::options() const {
+  const auto& group = impl_->plan.groups[index_];
+  auto values = group.options;
+  for (const auto& [name, schedule] : group.schedules) {
+    if (auto* value = find_option(values, name)) *value = schedule(impl_->t);
+  }
+  return values;
+}
+
+double Group::base_lr() const { return impl_->plan.groups[index_].lr; }
+
+double Group::lr() const {
+  const auto* schedule = schedule_of(impl_->plan.groups[index_], "lr");
+  return base_lr() * (schedule == nullptr ? 1.0 : (*schedule)(impl_->t));
+}
+
+void Group::set_lr(double lr) { impl_->set_group_lr(index_, lr); }
+void Group::set(const std::string& option, const OptionValue& value) { impl_->set_group_option(index_, option, value); }
+
+}  // namespace switchyard

@@ -1,0 +1,177 @@
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+
+#include <condition_variable>
+#include <cstring>
+#include <exception>
+#include <mutex>
+#include <numeric>
+#include <thread>
+
+#include "core/error.h"
+#include "core/run/communicator.h"
+
+namespace switchyard {
+
+/// What the ranks share. A collective is: post what the peers may read, meet, read, meet again (so that nobody's memory goes away
+/// while it is read).
+struct ThreadWorld::Shared {
+  struct Post {
+    const void* data = nullptr;
+    std::vector<std::int64_t> sizes;
+    std::string text;
+  };
+
+  Shared(int size, std::chrono::milliseconds limit) : posts(static_cast<std::size_t>(size)), timeout(limit) {}
+
+  /// Waits until all ranks have come here.
+  void meet(int rank) {
+    std::unique_lock lock(mutex);
+    throw_if_failed();
+    const auto meeting = meetings;
+    if (++arrived == static_cast<int>(posts.size())) {
+      arrived = 0;
+      ++meetings;
+      all_here.notify_all();
+      return;
+    }
+    const bool came = all_here.wait_for(lock, timeout, [&] { return meetings != meeting || failed_rank >= 0; });
+    if (meetings != meeting) return;
+    if (!came) {
+      fail_locked(rank, fmt::format("waited {} ms for {} of {} ranks", timeout.count(), posts.size() - static_cast<std::size_t>(arrived),
+                                    posts.size()));
+    }
+    throw_if_failed();
+  }
+
+  void fail(int rank, const std::string& message) {
+    const std::scoped_lock lock(mutex);
+    fail_locked(rank, message);
+  }
+
+  void fail_locked(int rank, const std::string& message) {
+    if (failed_rank < 0) {
+      failed_rank = rank;
+      failure = message;
+    }
+    all_here.notify_all();
+  }
+
+  void throw_if_failed() const {
+    if (failed_rank >= 0) throw CommunicatorError(fmt::format("rank {} failed: {}", failed_rank, failure), failed_rank);
+  }
+
+  std::mutex mutex;
+  std::condition_variable all_here;
+  std::vector<Post> posts;
+  std::chrono::milliseconds timeout;
+  int arrived = 0;
+  std::uint64_t meetings = 0;
+  int failed_rank = -1;
+  std::string failure;
+};
+
+namespace {
+
+/// `S` is ThreadWorld::Shared, which is private.
+template <class S>
+class ThreadCommunicator final : public Communicator {
+ public:
+  ThreadCommunicator(std::shared_ptr<S> shared, int rank) : shared_(std::move(shared)), rank_(rank) {}
+
+  int rank() const override { return rank_; }
+  int size() const override { return static_cast<int>(shared_->posts.size()); }
+
+  void all_reduce_sum(std::span<std::int64_t> values) override {
+    auto& mine = post();
+    mine.data = values.data();
+    mine.sizes = {static_cast<std::int64_t>(values.size())};
+    shared_->meet(rank_);
+    std::vector<std::int64_t> sum(values.size(), 0);
+    for (const auto& other : shared_->posts) {
+      if (other.sizes != mine.sizes) throw CommunicatorError("all-reduce with different lengths on different ranks", rank_);
+      const auto* data = static_cast<const std::int64_t*>(other.data);
+      for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += data[i];
+    }
+    shared_->meet(rank_);
+    std::copy(sum.begin(), sum.end(), values.begin());
+  }
+
+  void all_to_all(std::span<const std::byte> send, std::span<const std::int64_t> send_bytes, std::span<std::byte> receive,
+                  std::span<const std::int64_t> receive_bytes) override {
+    auto& mine = post();
+    mine.data = send.data();
+    mine.sizes.assign(send_bytes.begin(), send_bytes.end());
+    shared_->meet(rank_);
+    auto* out = receive.data();
+    for (std::size_t r = 0; r < shared_->posts.size(); ++r) {
+      const auto& other = shared_->posts[r];
+      const auto bytes = other.sizes[static_cast<std::size_t>(rank_)];
+      if (bytes != receive_bytes[r]) throw CommunicatorError("all-to-all: ranks disagree on the bytes to exchange", rank_);
+      const auto skip = std::accumulate(other.sizes.begin(), other.sizes.begin() + rank_, std::int64_t{0});
+      if (bytes > 0) std::memcpy(out, static_cast<const std::byte*>(other.data) + skip, static_cast<std::size_t>(bytes));
+      out += bytes;
+    }
+    shared_->meet(rank_);
+  }
+
+  std::vector<std::string> all_gather(const std::string& text) override {
+    post().text = text;
+    shared_->meet(rank_);
+    std::vector<std::string> all;
+    for (const auto& other : shared_->posts) all.push_back(other.text);
+    shared_->meet(rank_);
+    return all;
+  }
+
+  void fail(const std::string& message) noexcept override {
+    try {
+      shared_->fail(rank_, message);
+    } catch (...) {  // NOLINT(bugprone-empty-catch): a failure to report a failure; the peers' timeout remains
+    }
+  }
+
+ private:
+  auto& post() { return shared_->posts[static_cast<std::size_t>(rank_)]; }
+
+  std::shared_ptr<S> shared_;
+  int rank_;
+};
+
+}  // namespace
+
+ThreadWorld::ThreadWorld(int size, std::chrono::milliseconds timeout) : shared_(std::make_shared<Shared>(size, timeout)) {
+  for (int rank = 0; rank < size; ++rank) communicators_.push_back(std::make_unique<ThreadCommunicator<Shared>>(shared_, rank));
+}
+
+ThreadWorld::~ThreadWorld() = default;
+
+Communicator& ThreadWorld::communicator(int rank) { return *communicators_[static_cast<std::size_t>(rank)]; }
+
+void ThreadWorld::run(const std::function<void(Communicator&)>& body) {
+  std::vector<std::exception_ptr> errors(communicators_.size());
+  std::vector<std::thread> threads;
+  for (std::size_t rank = 0; rank < communicators_.size(); ++rank) {
+    threads.emplace_back([&, rank] {
+      at::set_num_threads(1);
+      try {
+        body(*communicators_[rank]);
+      } catch (const std::exception& error) {
+        errors[rank] = std::current_exception();
+        communicators_[rank]->fail(error.what());
+      } catch (...) {
+        errors[rank] = std::current_exception();
+        communicators_[rank]->fail("an exception that is not a std::exception");
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  const std::scoped_lock lock(shared_->mutex);
+  const auto first = shared_->failed_rank;
+  if (first >= 0 && errors[static_cast<std::size_t>(first)]) std::rethrow_exception(errors[static_cast<std::size_t>(first)]);
+  for (const auto& error : errors) {
+    if (error) std::rethrow_exception(error);
+  }
+}
+
+}  // namespace switchyard
