@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/execution.h"
 #include "rules/state_memory.h"
 #include "rules/text_table.h"
 
@@ -168,52 +169,37 @@ std::string memory_text(const Plan& plan, const Registry& registry) {
   return table.text();
 }
 
-/// What makes two blocks (or tensors of element-wise plugins) one batch: plugin, options and schedules other than those
-/// of lr and decay, dtype, block shape. Rule boundaries and optimizer ids do not matter.
+/// The calls that a step makes: execution groups by block shape, the largest stack, and what `auto` options are here.
 std::string execution_text(const Plan& plan, const Registry& registry, std::size_t limit) {
-  struct Batch {
-    std::string label;
-    std::string dtype;
-    std::int64_t count = 0;
-  };
-  std::map<std::string, std::size_t> index;
-  std::vector<Batch> batches;
-  std::vector<std::string> dtypes;
-  for (const auto& parameter : plan.parameters) {
-    const auto* descriptor = parameter.frozen() ? nullptr : registry.find(parameter.plugin);
-    if (descriptor == nullptr) continue;
-    const auto* decay = descriptor->table.with_role(OptionRole::weight_decay);
-    const auto neutral = [&](const std::string& option) {
-      return option == "lr" || (decay != nullptr && option == decay->name);
-    };
-    const std::string dtype(to_string(parameter.info.dtype));
-    if (std::find(dtypes.begin(), dtypes.end(), dtype) == dtypes.end()) dtypes.push_back(dtype);
-    auto key = parameter.plugin + "\n" + dtype;
-    for (const auto& [name, value] : parameter.settings) {
-      if (!neutral(name)) key += fmt::format("\n{}={}", name, to_string(value));
-    }
-    if (const auto* group = plan.find_group(parameter.optimizer)) {
-      for (const auto& [name, schedule] : group->schedules) {
-        const auto& own = parameter.own_settings;
-        if (!neutral(name) && std::find(own.begin(), own.end(), name) == own.end()) {
-          key += fmt::format("\n{}~{}", name, dump_json(to_json(schedule)));
-        }
-      }
-    }
-    const auto add = [&](const std::string& shape, std::int64_t count) {
-      const auto [found, inserted] = index.emplace(key + "\n" + shape, batches.size());
-      if (inserted) batches.push_back({parameter.plugin + (shape.empty() ? "" : " " + shape), dtype, 0});
-      batches[found->second].count += count;
-    };
-    for (const auto& part : parameter.parts) add(fmt::format("{}x{}", part.out, part.in), part.count);
-    if (parameter.parts.empty()) add("", 1);
-  }
+  std::vector<const PlannedParameter*> parameters;
+  for (const auto& parameter : plan.parameters) parameters.push_back(&parameter);
+  const auto groups = execution_groups(parameters, plan.groups, registry, default_workspace);
+  const bool mixed = std::any_of(groups.begin(), groups.end(), [&](const auto& group) { return group.dtype != groups[0].dtype; });
   std::vector<std::string> texts;
-  for (const auto& batch : batches) {
-    texts.push_back(fmt::format("{}{} x{}", batch.label, dtypes.size() > 1 ? " " + batch.dtype : "", batch.count));
+  std::size_t batches = 0;
+  for (const auto& group : groups) {
+    const auto dtype = mixed ? " " + std::string(to_string(group.dtype)) : "";
+    if (!group.descriptor->needs_matrix()) {
+      texts.push_back(fmt::format("{}{} x{}", group.descriptor->name, dtype, group.parameters.size()));
+      continue;
+    }
+    Tally shapes;
+    for (const auto& batch : group.batches) {
+      shapes.add(fmt::format("{} {}x{}{}", group.descriptor->name, batch.out, batch.in, dtype), static_cast<std::int64_t>(batch.entries.size()));
+    }
+    for (const auto& [shape, count] : shapes.rows()) texts.push_back(fmt::format("{} x{}", shape, count));
+    batches += group.batches.size();
   }
-  return fmt::format("exec   {}: {}\n", counted(static_cast<long long>(batches.size()), "group"),
-                     joined(texts, ", ", limit));
+  auto out = fmt::format("exec   {}: {}\n", counted(static_cast<long long>(texts.size()), "group"), joined(texts, ", ", limit));
+  if (batches > 0) {
+    out += fmt::format("stacks {}, at most {} at once (bound {})\n", batches, bytes_text(peak_workspace(groups)), bytes_text(default_workspace));
+  }
+  for (const auto& group : plan.groups) {
+    const auto* descriptor = registry.find(group.plugin);
+    if (descriptor == nullptr || !descriptor->resolved) continue;
+    if (const auto text = descriptor->resolved(group.options); !text.empty()) out += fmt::format("auto   {}: {}\n", printable(group.id), text);
+  }
+  return out;
 }
 
 std::string checks_text(const Plan& plan) {

@@ -31,7 +31,13 @@ ComposedOptimizer::Impl::Impl(Plan given, const std::vector<NamedTensor>& tensor
     }
     same_on_all_ranks("resolution of options that depend on the machine", resolved);
     planned = plan;
-    parameters = bind_parameters(plan, tensors, registry, *communicator);
+    parameters = bind_parameters(plan, tensors, registry, *communicator, options.host_copies);
+    for (const auto& parameter : parameters) {
+      if (parameter.tensor.device().is_cpu()) continue;
+      warn(fmt::format("`{}` and perhaps others are on {}: this build updates them on the CPU and copies them back", parameter.name(),
+                       parameter.tensor.device().str()));
+      break;
+    }
     executor = std::make_unique<Executor>(parameters, plan.groups, registry, *communicator, options.workspace);
   } catch (const std::exception& error) {
     communicator->fail(error.what());
@@ -112,6 +118,7 @@ StepResult ComposedOptimizer::Impl::step(const StepOptions& step_options) {
   const bool finite = !check.nonfinite && std::isfinite(check.norm);
   if (!finite) {
     ++skipped;
+    for (auto& parameter : parameters) parameter.gradient.reset();
     if (measured > 0) report(check, result, divisor, nullptr);
     if (plan.gradients.on_nonfinite == GradientPolicy::OnNonfinite::error) {
       throw OptimizerError(fmt::format("non-finite gradients, nothing was changed: {}", fmt::join(check.nonfinite_names, ", ")));
@@ -152,6 +159,7 @@ void ComposedOptimizer::Impl::apply(const GradCheck& check, double grad_scale, S
   } catch (const std::exception& error) {
     poisoned_by(error.what());
   }
+  for (auto& parameter : parameters) parameter.gradient.reset();
   ++t;
 }
 

@@ -39,6 +39,8 @@ struct StepOptions {
 struct RunOptions {
   Communicator* communicator = nullptr;   ///< null: one rank. Must outlive the optimizer
   std::int64_t workspace = default_workspace;  ///< bytes that a stack may take (at least one block)
+  bool host_copies = false;               ///< work on copies in host memory even where it is not needed; what is done for tensors on
+                                          ///< other devices than the CPU, whose kernels this build does not have
   bool open_sinks = true;                 ///< open the sinks of the plan (on rank 0)
   std::vector<std::shared_ptr<MetricSink>> sinks{};  ///< more of them, called every step
   std::function<void(const std::string&)> warn{};    ///< default: one line on stderr

@@ -133,7 +133,7 @@ std::pair<double, double> Executor::rates(const ParameterState& parameter, std::
 
 void Executor::step(const StepInput& input) {
   for (auto& parameter : parameters_) {
-    if (!parameter.frozen() && parameter.master.defined() && (*input.active)[parameter.order] != 0) refresh_master(parameter);
+    if (!parameter.frozen() && (*input.active)[parameter.order] != 0) refresh(parameter);
   }
   for (auto& group : execution_) {
     auto values = group.plan.settings;
@@ -149,7 +149,8 @@ void Executor::step(const StepInput& input) {
   for (auto& parameter : parameters_) {
     if (parameter.frozen() || (*input.active)[parameter.order] == 0) continue;
     ++parameter.count;
-    if (parameter.master.defined() && parameter.descriptor->traits.unit != Unit::run) parameter.tensor.detach().copy_(parameter.master);
+    if (parameter.master.defined() && parameter.descriptor->traits.unit != Unit::run) parameter.stored().copy_(parameter.master);
+    if (parameter.host.defined()) parameter.tensor.detach().copy_(parameter.host);
     // Plugins write through raw memory; autograd must learn of it as it does of any in-place operation.
     parameter.tensor.unsafeGetTensorImpl()->bump_version();
     parameter.version = parameter.tensor._version();
@@ -158,10 +159,12 @@ void Executor::step(const StepInput& input) {
 
 /// Someone else may have written the parameter since our last step (a loaded model, a swapped average). Where the stored value is
 /// no longer the rounded master, the stored value wins; elsewhere the master keeps its extra bits.
-void Executor::refresh_master(ParameterState& parameter) {
-  if (parameter.descriptor->traits.unit == Unit::run) return;  // compared when its runs are assembled
+void Executor::refresh(ParameterState& parameter) {
   if (parameter.tensor._version() == parameter.version) return;
-  const auto stored = parameter.tensor.detach();
+  if (parameter.host.defined()) parameter.host.copy_(parameter.tensor.detach());
+  // A master of runs is compared when its runs are assembled.
+  if (!parameter.master.defined() || parameter.descriptor->traits.unit == Unit::run) return;
+  const auto stored = parameter.stored();
   const auto kept = parameter.master.to(stored.scalar_type()).eq(stored);
   parameter.master.copy_(at::where(kept, parameter.master, stored.to(parameter.master.scalar_type())));
 }

@@ -61,7 +61,7 @@ class Executor {
   void run_stacks(Group& group, const StepInput& input, const Step& step);
   void run_batch(Group& group, Batch& batch, const StepInput& input, const Step& step);
   Piece piece_of(const ParameterState& parameter, const BlockInfo* block, std::int64_t t) const;
-  void refresh_master(ParameterState& parameter);
+  void refresh(ParameterState& parameter);
   void finish_pieces(Group& group, std::vector<Piece>& pieces, const std::vector<std::size_t>& of_parameter, const StepInput& input,
                      const Step& step);
 

@@ -38,9 +38,9 @@ void Executor::run_flat(Group& group, const StepInput& input, const Step& step) 
     for (const auto i : group.plan.parameters) {
       auto& parameter = parameters_[i];
       if ((*input.active)[i] == 0) continue;
-      const auto param = flat_of(parameter.tensor.detach());
-      const auto& gradient = parameter.tensor.grad();
-      const auto grad = gradient.defined() ? flat_of(gradient.detach()) : at::empty({0}, at::TensorOptions().dtype(parameter.work_dtype()));
+      const auto param = flat_of(parameter.stored());
+      const auto& gradient = parameter.gradient;
+      const auto grad = gradient.defined() ? flat_of(gradient) : at::empty({0}, at::TensorOptions().dtype(parameter.work_dtype()));
       if (!parameter.sharded) {
         params[i] = param;
         grads[i] = grad;
@@ -79,8 +79,9 @@ void Executor::run_flat(Group& group, const StepInput& input, const Step& step) 
       }
       piece.offset = parameter.owned[rank].begin;
     } else {
-      piece.param = parameter.trained().detach();
-      piece.grad = parameter.tensor.grad().detach();
+      piece.param = parameter.trained();
+      if (piece.param.numel() == 0) continue;
+      piece.grad = parameter.gradient;
       piece.offset = parameter.sharded ? parameter.flat_rows(communicator_.rank()).begin : 0;
       if (piece.param.is_contiguous() && piece.grad.is_contiguous()) {
         piece.param = piece.param.view(-1);
@@ -104,7 +105,7 @@ void Executor::run_flat(Group& group, const StepInput& input, const Step& step) 
     auto& parameter = parameters_[i];
     if ((*input.active)[i] == 0) continue;
     if (parameter.master.defined()) params[i].copy_(parameter.master);
-    auto stored = parameter.tensor.detach();
+    auto stored = parameter.stored();
     if (!parameter.sharded) {
       if (params[i].const_data_ptr() != stored.const_data_ptr()) stored.copy_(params[i].view(stored.sizes()));
       continue;
@@ -128,7 +129,7 @@ void Executor::run_flat(Group& group, const StepInput& input, const Step& step) 
   back.run(communicator_);
   for (const auto i : group.plan.parameters) {
     auto& parameter = parameters_[i];
-    auto stored = parameter.tensor.detach();
+    auto stored = parameter.stored();
     if ((*input.active)[i] == 0 || !parameter.sharded || stored.is_contiguous()) continue;
     stored.copy_(params[i].view(stored.sizes()));
   }

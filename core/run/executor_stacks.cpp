@@ -83,7 +83,7 @@ void Executor::run_batch(Group& group, Batch& batch, const StepInput& input, con
     auto& parameter = parameters_[entry.parameter];
     auto& block = parameter.blocks[entry.block];
     const auto& geometry = block.geometry;
-    const auto trained = parameter.trained().detach();
+    const auto trained = parameter.trained();
     const auto slot = slot_of[e];
     for (int r = 0; r < ranks; ++r) {
       const auto& rows = parameter.rows[static_cast<std::size_t>(r)];
@@ -101,7 +101,7 @@ void Executor::run_batch(Group& group, Batch& batch, const StepInput& input, con
           local = block.owner == rank ? stacked : at::empty(geometry.sizes(geometric), options);
           auto piece = piece_of(parameter, &block.info, input.t);
           piece.param = geometry.of_parameter(trained, rows, geometric);
-          piece.grad = geometry.of_parameter(parameter.tensor.grad().detach(), rows, geometric);
+          piece.grad = geometry.of_parameter(parameter.gradient, rows, geometric);
           piece.work = local;
           for (const auto& state : parameter.slots) {
             piece.state.push_back(state.defined() ? geometry.of_parameter(state, rows, geometric) : at::Tensor());

@@ -88,7 +88,7 @@ void check_world(const std::vector<ParameterState>& parameters) {
   if (!problems.empty()) throw InvalidParameterError(problems);
 }
 
-GradCheck check_gradients(const std::vector<ParameterState>& parameters, std::size_t groups, bool group_norms, Communicator& communicator) {
+GradCheck check_gradients(std::vector<ParameterState>& parameters, std::size_t groups, bool group_norms, Communicator& communicator) {
   const int ranks = communicator.size();
   const int rank = communicator.rank();
   Sums total;
@@ -98,7 +98,8 @@ GradCheck check_gradients(const std::vector<ParameterState>& parameters, std::si
   std::vector<std::int64_t> without(parameters.size(), 0);
   std::vector<std::int64_t> bad(parameters.size(), 0);
   for (std::size_t i = 0; i < parameters.size(); ++i) {
-    const auto& parameter = parameters[i];
+    auto& parameter = parameters[i];
+    parameter.gradient.reset();
     if (parameter.frozen()) continue;
     if (parameter.sharded && parameter.tensor.numel() == 0 && parameter.planned.info.numel() > 0) continue;
     const auto& gradient = parameter.tensor.grad();
@@ -107,8 +108,9 @@ GradCheck check_gradients(const std::vector<ParameterState>& parameters, std::si
       continue;
     }
     with[i] = 1;
+    parameter.gradient = gradient.detach().to(at::kCPU);  // the caller's own memory unless it is on another device
     Sums own;
-    own.add(gradient);
+    own.add(parameter.gradient);
     if (own.nonfinite()) bad[i] = 1;
     // A replicated gradient is read everywhere (a NaN on one rank must stop all) but counts once in the norm.
     const int voice = parameter.voice(ranks);

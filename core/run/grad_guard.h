@@ -25,9 +25,10 @@ struct GradCheck {
 /// parameter's own memory; SparseGradientError for sparse gradients. All problems of this rank in one message. Local.
 void check_world(const std::vector<ParameterState>& parameters);
 
-/// Reads every gradient once, copies nothing. Collective: one all-reduce of the norm's accumulator and two counts a parameter; a
+/// Reads every gradient once, copies nothing (but gradients on other devices to the host), and leaves them in
+/// ParameterState::gradient for the step. Collective: one all-reduce of the norm's accumulator and two counts a parameter; a
 /// second one only if float64 gradients or non-finite values were met anywhere, or group norms are wanted. Throws
 /// InvalidParameterError (on all ranks) where a gradient is present on some ranks only.
-GradCheck check_gradients(const std::vector<ParameterState>& parameters, std::size_t groups, bool group_norms, Communicator& communicator);
+GradCheck check_gradients(std::vector<ParameterState>& parameters, std::size_t groups, bool group_norms, Communicator& communicator);
 
 }  // namespace switchyard

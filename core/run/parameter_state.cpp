@@ -197,7 +197,7 @@ ParameterTable table_from_tensors(const std::vector<NamedTensor>& tensors, Diagn
 }
 
 std::vector<ParameterState> bind_parameters(const Plan& plan, const std::vector<NamedTensor>& tensors, const Registry& registry,
-                                            Communicator& communicator) {
+                                            Communicator& communicator, bool host_copies) {
   std::unordered_map<std::string, const NamedTensor*> by_name;
   std::string problems;
   const auto problem = [&](const std::string& text) { problems += (problems.empty() ? "" : "\n") + text; };
@@ -264,7 +264,11 @@ std::vector<ParameterState> bind_parameters(const Plan& plan, const std::vector<
   for (auto& parameter : parameters) {
     if (parameter.frozen()) continue;
     allocate(parameter, communicator);
-    if (parameter.master.defined() && parameter.descriptor->traits.unit != Unit::run) parameter.master.copy_(parameter.tensor.detach());
+    if (host_copies || !parameter.tensor.device().is_cpu()) {
+      parameter.host = at::empty(parameter.tensor.sizes(), at::TensorOptions().dtype(parameter.tensor.scalar_type()));
+      parameter.host.copy_(parameter.tensor.detach());
+    }
+    if (parameter.master.defined() && parameter.descriptor->traits.unit != Unit::run) parameter.master.copy_(parameter.stored());
     parameter.version = parameter.tensor._version();
   }
   return parameters;

@@ -57,6 +57,8 @@ struct ParameterState {
   const OptimizerDescriptor* descriptor = nullptr;  ///< null when frozen
   std::size_t group = 0;
   at::Tensor tensor;
+  at::Tensor host;                   ///< working copy in host memory of a tensor on another device (see stored())
+  at::Tensor gradient;               ///< of the step that runs: the caller's, or a copy in host memory; undefined between steps
   TensorIdentity identity;
   bool sharded = false;
   std::vector<RowRange> rows;        ///< by rank
@@ -71,8 +73,11 @@ struct ParameterState {
   bool frozen() const { return descriptor == nullptr; }
   const std::string& name() const { return planned.info.name(); }
   const std::string& key() const { return planned.info.key(); }
+  /// The parameter in the stored dtype, where the engine can work on it. Kernels run on the CPU; a tensor on another device is
+  /// offloaded: gradients are copied to the host, the update happens there, and the result is copied back.
+  at::Tensor stored() const { return host.defined() ? host : tensor.detach(); }
   /// What plugins see as the parameter.
-  const at::Tensor& trained() const { return master.defined() ? master : tensor; }
+  at::Tensor trained() const { return master.defined() ? master : stored(); }
   at::ScalarType work_dtype() const { return planned.info.dtype == Dtype::float64 ? at::kDouble : at::kFloat; }
   /// Elements of one row (of the whole parameter for 0-D).
   std::int64_t row_elements() const;
@@ -91,9 +96,10 @@ Dtype dtype_of(at::ScalarType type);
 ParameterTable table_from_tensors(const std::vector<NamedTensor>& tensors, Diagnostics& diagnostics);
 
 /// Binds the tensors to the plan's parameters (by any name) and allocates all state. Collective: ranks exchange their rows.
+/// Tensors on other devices than the CPU (all tensors with `host_copies`) get a working copy in host memory.
 /// Throws InvalidParameterError listing every missing, unknown or unfitting tensor.
 std::vector<ParameterState> bind_parameters(const Plan& plan, const std::vector<NamedTensor>& tensors, const Registry& registry,
-                                            class Communicator& communicator);
+                                            class Communicator& communicator, bool host_copies);
 
 /// Puts moved or re-created tensors in the place of the old ones; same names, logical shapes, rows and dtypes.
 void rebind_parameters(std::vector<ParameterState>& parameters, const std::vector<NamedTensor>& tensors, int rank);
