@@ -60,6 +60,17 @@ foreach(program plan_tests run_tests cli_tests)
   endif()
 endforeach()
 
+# Programs that the Python tests start: they compute here what PyTorch computes there.
+if(NOT SWITCHYARD_SANITIZER)
+  file(GLOB replays CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/support/*_replay.cpp)
+  foreach(replay ${replays})
+    cmake_path(GET replay STEM name)
+    add_executable(${name} ${replay})
+    target_link_libraries(${name} PRIVATE switchyard)
+    switchyard_use_torch(${name})
+  endforeach()
+endif()
+
 # Tests in other languages. Under a sanitizer Python would have to be instrumented too.
 function(switchyard_script_tests language extension)
   file(GLOB scripts CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/${language}/*_test.${extension})
