@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <map>
-#include <numeric>
-#include <tuple>
+#include <memory>
+
+#include "core/settings_text.h"
 
 namespace switchyard {
 
@@ -15,15 +16,21 @@ bool is_rate(const OptimizerDescriptor& descriptor, const std::string& name) {
   return name == "lr" || (decay != nullptr && name == decay->name);
 }
 
-std::string execution_key(const PlannedParameter& parameter, const PlannedGroup& group, const OptimizerDescriptor& descriptor) {
+/// Options other than lr and decay, as text.
+std::string settings_text(const OptimizerDescriptor& descriptor, const OptionValues& values) {
   auto key = descriptor.name;
-  for (const auto& [name, value] : parameter.settings) {
+  for (const auto& [name, value] : values) {
     if (!is_rate(descriptor, name)) key += "\n" + name + "=" + dump_json(to_json(value));
   }
+  return key;
+}
+
+std::string schedules_text(const PlannedParameter& parameter, const PlannedGroup& group, const OptimizerDescriptor& descriptor) {
+  std::string key;
   for (const auto& [name, schedule] : schedules_of(parameter, group)) {
     if (!is_rate(descriptor, name)) key += "\n" + name + "~" + dump_json(to_json(schedule));
   }
-  return key + "\n" + std::string(to_string(parameter.info.dtype));
+  return key;
 }
 
 void form_batches(ExecutionGroup& group, const std::vector<const PlannedParameter*>& parameters, std::int64_t workspace) {
@@ -74,12 +81,16 @@ std::vector<ExecutionGroup> execution_groups(const std::vector<const PlannedPara
   }
   std::sort(order.begin(), order.end());
   std::map<std::string, ExecutionGroup> formed;
+  std::map<std::string, std::unique_ptr<SettingsText>> texts;
   for (const auto& [key, i] : order) {
     const auto& parameter = *parameters[i];
     const auto* descriptor = registry.find(parameter.plugin);
     const auto group = std::find_if(groups.begin(), groups.end(), [&](const auto& one) { return one.id == parameter.optimizer; });
     if (descriptor == nullptr || group == groups.end()) continue;
-    auto& execution = formed[execution_key(parameter, *group, *descriptor)];
+    auto& text = texts[parameter.plugin];
+    if (!text) text = std::make_unique<SettingsText>([descriptor](const OptionValues& values) { return settings_text(*descriptor, values); });
+    auto& execution = formed[text->of(parameter.settings) + schedules_text(parameter, *group, *descriptor) + "\n" +
+                             std::string(to_string(parameter.info.dtype))];
     if (execution.parameters.empty()) {
       execution.descriptor = descriptor;
       execution.dtype = parameter.info.dtype;

@@ -117,11 +117,11 @@ struct Plan {
 /// Fills `parts` of a parameter from its view, its options and the plugin.
 void describe_parts(PlannedParameter& parameter, const OptimizerDescriptor& descriptor);
 
-/// The text that state_hash is the SHA-256 of: one line a trained parameter in order of key: key, shape, dtype, plugin, state
-/// version, slots, blocks. Free of the order of parameters, aliases, module types, sinks and notes.
-/// Returned by key, so that two plans can be compared by name.
+/// One line a trained parameter, by key: key, shape, dtype, plugin, state version, slots, blocks. Free of the order of parameters,
+/// aliases, module types, sinks and notes. state_hash is the SHA-256 of the lines in order of key.
 std::map<std::string, std::string> state_lines(const Plan& plan, const Registry& registry);
-/// The same for plan_hash: state line, resolved options, lr factors and schedules; and one line "" for the gradient policy.
+/// The same with resolved options, lr factors and schedules; and a line "" for the gradient policy. plan_hash is the SHA-256 of
+/// state_hash and of what these lines add.
 std::map<std::string, std::string> plan_lines(const Plan& plan, const Registry& registry);
 /// Computes both hashes.
 void seal(Plan& plan, const Registry& registry);

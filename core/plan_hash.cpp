@@ -1,10 +1,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
+#include <memory>
 
 #include "core/error.h"
 #include "core/execution.h"
 #include "core/plan.h"
+#include "core/settings_text.h"
 #include "core/sha256.h"
 
 namespace switchyard {
@@ -28,78 +31,106 @@ std::string view_text(const MatrixView& view) {
   return out;
 }
 
-std::string state_line(const PlannedParameter& parameter, const OptimizerDescriptor& descriptor) {
-  auto out = fmt::format("{} {} {} {} v{}", quoted(parameter.info.key()), to_string(parameter.info.shape),
-                         to_string(parameter.info.dtype), descriptor.name, descriptor.state_version);
-  for (const auto& slot : descriptor.active_slots(parameter.settings)) {
-    out += fmt::format(" {}#{}", slot.name, static_cast<int>(slot.shape));
+/// What the lines of one plugin's parameters have in common, made once for each of its different settings.
+class Lines {
+ public:
+  explicit Lines(const OptimizerDescriptor& descriptor)
+      : descriptor_(descriptor), slots_([this](const OptionValues& values) { return slots_text(values); }), settings_(settings_text) {}
+
+  /// Key, shape, dtype, plugin, state version, slots, blocks.
+  std::string state(const PlannedParameter& parameter, const std::string& key) {
+    auto out = quoted(key) + " " + to_string(parameter.info.shape) + " " + std::string(to_string(parameter.info.dtype)) + " " +
+               slots_.of(parameter.settings);
+    if (descriptor_.needs_matrix()) out += " " + view_text(parameter.view);
+    return out;
   }
-  if (descriptor.traits.unit == Unit::run) out += fmt::format(" run={}", descriptor.run_length(parameter.settings));
-  if (descriptor.needs_matrix()) out += " " + view_text(parameter.view);
-  return out;
+
+  /// Resolved options, factors and schedules.
+  std::string values(const PlannedParameter& parameter, const PlannedGroup& group) {
+    auto out = settings_.of(parameter.settings);
+    const auto& factors = parameter.factors;
+    out += " base=" + shortest(factors.base) + " rule=" + shortest(factors.rule);
+    // By value, not by id: an id is a note, and factors multiply in any order.
+    std::vector<double> scales;
+    for (const auto& [id, factor] : factors.overrides) {
+      if (factor != 1) scales.push_back(factor);
+    }
+    std::sort(scales.begin(), scales.end());
+    for (const auto scale : scales) out += " x" + shortest(scale);
+    out += " modular_norm=" + shortest(factors.modular_norm);
+    for (const auto& [name, schedule] : schedules_of(parameter, group)) out += " " + name + "~" + dump_json(to_json(schedule));
+    return out;
+  }
+
+ private:
+  std::string slots_text(const OptionValues& values) const {
+    auto out = fmt::format("{} v{}", descriptor_.name, descriptor_.state_version);
+    for (const auto& slot : descriptor_.active_slots(values)) out += fmt::format(" {}#{}", slot.name, static_cast<int>(slot.shape));
+    if (descriptor_.traits.unit == Unit::run) out += fmt::format(" run={}", descriptor_.run_length(values));
+    return out;
+  }
+  static std::string settings_text(const OptionValues& values) {
+    std::string out;
+    for (const auto& [name, value] : values) out += " " + name + "=" + dump_json(to_json(value));
+    return out;
+  }
+
+  const OptimizerDescriptor& descriptor_;
+  SettingsText slots_;
+  SettingsText settings_;
+};
+
+std::string gradients_line(const GradientPolicy& gradients) {
+  return fmt::format("gradients clip={} accumulation={} on_nonfinite={}", gradients.clip_norm ? shortest(*gradients.clip_norm) : "none",
+                     gradients.accumulation, gradients.on_nonfinite == GradientPolicy::OnNonfinite::skip ? "skip" : "error");
 }
 
-std::string plan_line(const PlannedParameter& parameter, const PlannedGroup& group) {
-  std::string out;
-  for (const auto& [name, value] : parameter.settings) out += fmt::format(" {}={}", name, dump_json(to_json(value)));
-  const auto& factors = parameter.factors;
-  out += fmt::format(" base={} rule={}", shortest(factors.base), shortest(factors.rule));
-  // By value, not by id: an id is a note, and factors multiply in any order.
-  std::vector<double> scales;
-  for (const auto& [id, factor] : factors.overrides) {
-    if (factor != 1) scales.push_back(factor);
-  }
-  std::sort(scales.begin(), scales.end());
-  for (const auto scale : scales) out += " x" + shortest(scale);
-  out += fmt::format(" modular_norm={}", shortest(factors.modular_norm));
-  for (const auto& [name, schedule] : schedules_of(parameter, group)) out += fmt::format(" {}~{}", name, dump_json(to_json(schedule)));
-  return out;
-}
-
-template <class Line>
-std::map<std::string, std::string> lines_of(const Plan& plan, const Registry& registry, Line&& line) {
-  std::map<std::string, std::string> lines;
+/// Calls visit(key, state, values) for each trained parameter in order of key.
+template <class Visit>
+void each_line(const Plan& plan, const Registry& registry, Visit&& visit) {
+  std::vector<std::pair<std::string, const PlannedParameter*>> trained;
   for (const auto& parameter : plan.parameters) {
-    if (parameter.frozen()) continue;
-    const auto* descriptor = registry.find(parameter.plugin);
-    const auto* group = plan.find_group(parameter.optimizer);
+    if (!parameter.frozen()) trained.emplace_back(parameter.info.key(), &parameter);
+  }
+  std::sort(trained.begin(), trained.end());
+  std::map<std::string, std::unique_ptr<Lines>> lines;
+  for (const auto& [key, parameter] : trained) {
+    const auto* descriptor = registry.find(parameter->plugin);
+    const auto* group = plan.find_group(parameter->optimizer);
     if (descriptor == nullptr || group == nullptr) {
       throw OptimizerError(fmt::format("the plan names plugin `{}` and optimizer `{}`, which this program does not have",
-                                       parameter.plugin, parameter.optimizer));
+                                       parameter->plugin, parameter->optimizer));
     }
-    lines.emplace(parameter.info.key(), line(parameter, *descriptor, *group));
+    auto& of_plugin = lines[parameter->plugin];
+    if (!of_plugin) of_plugin = std::make_unique<Lines>(*descriptor);
+    visit(key, of_plugin->state(*parameter, key), of_plugin->values(*parameter, *group));
   }
-  return lines;
-}
-
-std::string joined(const std::map<std::string, std::string>& lines) {
-  std::string out;
-  for (const auto& [key, line] : lines) out += line + "\n";
-  return out;
 }
 
 }  // namespace
 
 std::map<std::string, std::string> state_lines(const Plan& plan, const Registry& registry) {
-  return lines_of(plan, registry, [](const auto& parameter, const auto& descriptor, const auto&) {
-    return state_line(parameter, descriptor);
-  });
+  std::map<std::string, std::string> lines;
+  each_line(plan, registry, [&](const auto& key, auto state, const auto&) { lines.emplace(key, std::move(state)); });
+  return lines;
 }
 
 std::map<std::string, std::string> plan_lines(const Plan& plan, const Registry& registry) {
-  auto lines = lines_of(plan, registry, [](const auto& parameter, const auto& descriptor, const auto& group) {
-    return state_line(parameter, descriptor) + plan_line(parameter, group);
-  });
-  const auto& gradients = plan.gradients;
-  lines.emplace("", fmt::format("gradients clip={} accumulation={} on_nonfinite={}",
-                                gradients.clip_norm ? shortest(*gradients.clip_norm) : "none", gradients.accumulation,
-                                gradients.on_nonfinite == GradientPolicy::OnNonfinite::skip ? "skip" : "error"));
+  std::map<std::string, std::string> lines;
+  each_line(plan, registry, [&](const auto& key, const auto& state, const auto& values) { lines.emplace(key, state + values); });
+  lines.emplace("", gradients_line(plan.gradients));
   return lines;
 }
 
 void seal(Plan& plan, const Registry& registry) {
-  plan.state_hash = sha256(joined(state_lines(plan, registry)));
-  plan.plan_hash = sha256(joined(plan_lines(plan, registry)));
+  std::string states;
+  std::string all = gradients_line(plan.gradients) + "\n";
+  each_line(plan, registry, [&](const auto& key, const auto& state, const auto& values) {
+    states += state + "\n";
+    all += quoted(key) + values + "\n";
+  });
+  plan.state_hash = sha256(states);
+  plan.plan_hash = sha256(plan.state_hash + "\n" + all);
 }
 
 }  // namespace switchyard

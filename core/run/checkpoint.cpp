@@ -240,6 +240,11 @@ LoadReport ComposedOptimizer::Impl::load(const std::string& path) {
                             to_string(entry.shape)));
       }
     }
+    for (const auto& parameter : parameters) {
+      const auto name = saved_name(parameter.key() + "/count");
+      if (parameter.frozen() || !problems.empty()) continue;
+      if (const auto count = file.tensor(name).item<std::int64_t>(); count < 0) problem(fmt::format("`{}` is {}, expected a number >= 0", name, count));
+    }
     if (file.header().entries.size() != state_entries(parameters).size() && problems.empty()) {
       problem(fmt::format("{} tensors, expected {}", file.header().entries.size(), state_entries(parameters).size()));
     }
@@ -247,12 +252,8 @@ LoadReport ComposedOptimizer::Impl::load(const std::string& path) {
 
     // 3. Values: where spec and checkpoint were planned alike, what was written through groups() comes back; where they were not, the
     // spec holds and the difference is reported.
-    struct Write {
-      std::size_t group;
-      std::string option;  // "" for lr
-      OptionValue value;
-    };
-    std::vector<Write> writes;
+    std::vector<OptionWrites> writes(planned.groups.size());
+    std::vector<std::optional<double>> live_lr(planned.groups.size());
     std::optional<double> live_base_lr;
     const auto* saved_base = root.find("planned_base_lr");
     const auto* saved_live = root.find("base_lr");
@@ -271,9 +272,10 @@ LoadReport ComposedOptimizer::Impl::load(const std::string& path) {
       }
       const auto g = static_cast<std::size_t>(group - planned.groups.begin());
       const auto* lr = saved.find("planned_lr");
-      const auto* live_lr = saved.find("lr");
+      const auto* written_lr = saved.find("lr");
       if (lr != nullptr && lr->is_number() && lr->as_double() == group->lr) {
-        if (live_lr != nullptr && live_lr->is_number()) writes.push_back({g, "", live_lr->as_double()});
+        if (written_lr != nullptr && written_lr->is_number()) live_lr[g] = written_lr->as_double();
+        if (live_lr[g] && !(*live_lr[g] >= 0)) throw CheckpointError(fmt::format("{}: the lr of `{}` is {}, expected a number >= 0", path, id, *live_lr[g]));
       } else {
         report.notes.push_back(fmt::format("`{}`: lr {} in the checkpoint, {} here; the spec holds", id, text_of(lr), shortest(group->lr)));
       }
@@ -293,16 +295,29 @@ LoadReport ComposedOptimizer::Impl::load(const std::string& path) {
         }
         const auto* written = live.find(name);
         if (written == nullptr || dump_json(*written) == dump_json(*then)) continue;
-        if (auto restored = option_value_from_json(*written)) writes.push_back({g, name, *restored});
+        const auto& info = *registry.find(group->plugin)->table.find(name);
+        auto restored = option_value_from_json(*written);
+        const auto driven = std::any_of(group->schedules.begin(), group->schedules.end(), [&](const auto& one) { return one.first == name; });
+        if (driven || !restored || !check_option(info, *restored).empty()) {
+          report.notes.push_back(fmt::format("`{}`: `{}` was set to {} before saving, which this plan does not allow; {} holds", id, name,
+                                             dump_json(*written), to_string(value)));
+          continue;
+        }
+        writes.push_back({g, name, *restored});
       }
       if (dump_json(index.get(saved, "schedules", Json::Kind::object)) != dump_json(schedule_map(*group))) {
         report.notes.push_back(fmt::format("`{}`: schedules {} in the checkpoint, {} here; the spec holds", id,
                                            dump_json(index.get(saved, "schedules", Json::Kind::object)), dump_json(schedule_map(*group))));
       }
     }
-    const auto applied = index.integer(root, "applied_steps");
-    const auto made = index.integer(root, "calls");
-    const auto skips = index.integer(root, "skipped_steps");
+    const auto count_of = [&](const char* key) {
+      const auto count = index.integer(root, key);
+      if (count < 0) throw CheckpointError(fmt::format("{}: `{}` is {}, expected a number >= 0", path, key, count));
+      return count;
+    };
+    const auto applied = count_of("applied_steps");
+    const auto made = count_of("calls");
+    const auto skips = count_of("skipped_steps");
 
     // 4. Everything has been checked: take it over.
     scatter_state(parameters, communicator->rank(), [&](const StateEntry& entry) { return file.tensor(saved_name(entry.name)); });
@@ -310,12 +325,9 @@ LoadReport ComposedOptimizer::Impl::load(const std::string& path) {
     calls = made;
     skipped = skips;
     if (live_base_lr) plan.base_lr = live_base_lr;
-    for (const auto& write : writes) {
-      if (write.option.empty()) {
-        set_group_lr(write.group, std::get<double>(write.value));
-      } else {
-        set_group_option(write.group, write.option, write.value);
-      }
+    for (std::size_t g = 0; g < writes.size(); ++g) {
+      if (live_lr[g]) set_group_lr(g, *live_lr[g]);
+      if (!writes[g].empty()) take_options(g, writes[g]);
     }
     for (auto& parameter : parameters) {
       seen_gradient[parameter.order] = parameter.count > 0 ? 1 : 0;

@@ -15,6 +15,9 @@ struct OpenSink {
   std::int64_t every = 1;
 };
 
+/// Options to write and their new values.
+using OptionWrites = OptionValues;
+
 struct ComposedOptimizer::Impl {
   Impl(Plan plan, const std::vector<NamedTensor>& tensors, const Registry& registry, RunOptions options);
 
@@ -32,7 +35,9 @@ struct ComposedOptimizer::Impl {
 
   // groups
   void set_group_lr(std::size_t group, double lr);
-  void set_group_option(std::size_t group, const std::string& option, const OptionValue& value);
+  /// The options of a group after these writes together; throws OptimizerError saying why they cannot be written.
+  OptionValues checked_options(std::size_t group, const OptionWrites& writes) const;
+  void take_options(std::size_t group, const OptionWrites& writes);
   /// The plan with the values of now; copies what writes have changed and seals it anew when needed.
   const Plan& current_plan();
 

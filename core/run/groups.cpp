@@ -41,40 +41,52 @@ void ComposedOptimizer::Impl::set_group_lr(std::size_t group, double lr) {
   stale = true;
 }
 
-void ComposedOptimizer::Impl::set_group_option(std::size_t index, const std::string& option, const OptionValue& given) {
-  auto& group = plan.groups[index];
+OptionValues ComposedOptimizer::Impl::checked_options(std::size_t index, const OptionWrites& writes) const {
+  const auto& group = plan.groups[index];
   const auto& descriptor = *registry.find(group.plugin);
-  const auto* info = descriptor.table.find(option);
-  if (info == nullptr) {
-    const auto near = nearest(option, descriptor.table.names());
-    throw OptimizerError(fmt::format("group `{}` ({}) has no option `{}`{}", group.id, group.plugin, option,
-                                     near.empty() ? "" : "; did you mean `" + near + "`?"));
-  }
-  if (schedule_of(group, option) != nullptr) {
-    throw OptimizerError(fmt::format("`{}` of group `{}` is driven by a schedule; leave the schedule out to write it", option, group.id));
-  }
-  auto value = given;
-  if (const auto wanted = check_option(*info, value); !wanted.empty()) {
-    throw OptimizerError(fmt::format("`{}` of group `{}` cannot be {}, expected {}", option, group.id, to_string(given), wanted));
-  }
   auto next = group.options;
-  *find_option(next, option) = value;
+  for (const auto& [option, given] : writes) {
+    const auto* info = descriptor.table.find(option);
+    if (info == nullptr) {
+      const auto near = nearest(option, descriptor.table.names());
+      throw OptimizerError(fmt::format("group `{}` ({}) has no option `{}`{}", group.id, group.plugin, option,
+                                       near.empty() ? "" : "; did you mean `" + near + "`?"));
+    }
+    if (schedule_of(group, option) != nullptr) {
+      throw OptimizerError(fmt::format("`{}` of group `{}` is driven by a schedule; leave the schedule out to write it", option, group.id));
+    }
+    auto value = given;
+    if (const auto wanted = check_option(*info, value); !wanted.empty()) {
+      throw OptimizerError(fmt::format("`{}` of group `{}` cannot be {}, expected {}", option, group.id, to_string(given), wanted));
+    }
+    *find_option(next, option) = value;
+    auto alone = group.options;
+    *find_option(alone, option) = value;
+    if (!same_slots(descriptor.active_slots(alone), descriptor.active_slots(group.options)) ||
+        descriptor.run_length(alone) != descriptor.run_length(group.options)) {
+      throw OptimizerError(fmt::format("`{}` of group `{}` decides which state exists; changing it to {} needs a new plan", option, group.id,
+                                       to_string(value)));
+    }
+  }
   if (descriptor.check) {
     if (const auto problem = descriptor.check(next); !problem.empty()) throw OptimizerError(fmt::format("group `{}`: {}", group.id, problem));
   }
-  if (!same_slots(descriptor.active_slots(next), descriptor.active_slots(group.options)) ||
-      descriptor.run_length(next) != descriptor.run_length(group.options)) {
-    throw OptimizerError(fmt::format("`{}` of group `{}` decides which state exists; changing it to {} needs a new plan", option, group.id,
-                                     to_string(value)));
-  }
-  group.options = next;
+  return next;
+}
+
+void ComposedOptimizer::Impl::take_options(std::size_t index, const OptionWrites& writes) {
+  auto& group = plan.groups[index];
+  const auto& descriptor = *registry.find(group.plugin);
+  group.options = checked_options(index, writes);
   for (auto& parameter : parameters) {
     if (parameter.frozen() || parameter.group != index) continue;
     const auto& own = parameter.planned.own_settings;
-    if (std::find(own.begin(), own.end(), option) != own.end()) continue;
-    auto local = value;
-    if (info->role == OptionRole::weight_decay) std::get<double>(local) *= parameter.planned.decay_scale;
-    *find_option(parameter.planned.settings, option) = local;
+    for (const auto& [option, given] : writes) {
+      if (std::find(own.begin(), own.end(), option) != own.end()) continue;
+      auto local = *find_option(group.options, option);
+      if (descriptor.table.find(option)->role == OptionRole::weight_decay) std::get<double>(local) *= parameter.planned.decay_scale;
+      *find_option(parameter.planned.settings, option) = local;
+    }
     describe_parts(parameter.planned, descriptor);
   }
   stale = true;
@@ -134,6 +146,6 @@ double Group::lr() const {
 }
 
 void Group::set_lr(double lr) { impl_->set_group_lr(index_, lr); }
-void Group::set(const std::string& option, const OptionValue& value) { impl_->set_group_option(index_, option, value); }
+void Group::set(const std::string& option, const OptionValue& value) { impl_->take_options(index_, {{option, value}}); }
 
 }  // namespace switchyard
