@@ -47,4 +47,4 @@ for spec in gpt_muon_adamw gpt_adamw; do
 done
 
 must_fail 2 '--steps' "$train" --steps many
-must_fail 1 'cannot read the file' "$train" "${tiny[@]}" --data missing --out other
+must_fail 2 'does not exist: missing' "$train" --data missing
