@@ -5,7 +5,6 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <filesystem>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -28,11 +27,11 @@ std::vector<std::pair<std::string, std::string>> generated_files(const Registry&
   return files;
 }
 
-void write_file(const std::filesystem::path& path, const std::string& text) {
+void write_file(const std::string& path, const std::string& text) {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "wb"), &std::fclose);
   const bool written =
       file && std::fwrite(text.data(), 1, text.size(), file.get()) == text.size() && std::fflush(file.get()) == 0;
-  if (!written) throw UsageError(fmt::format("cannot write {}: {}", printable(path.string()), std::strerror(errno)));
+  if (!written) throw UsageError(fmt::format("cannot write {}: {}", printable(path), std::strerror(errno)));
 }
 
 }  // namespace
@@ -42,7 +41,7 @@ Report schema(const std::string& plugin, const std::string& folder, Format forma
   if (!folder.empty()) {
     auto names = Json::array();
     for (const auto& [name, text] : generated_files(registry)) {
-      write_file(std::filesystem::path(folder) / name, text);
+      write_file(folder + "/" + name, text);
       report.out += name + "\n";
       names.push(Json::string(name));
     }

@@ -92,14 +92,16 @@ void count_nonfinite(const float* block, int n, ExactSum& sum) {
   }
 }
 
-/// One window after the other, each anchored at the largest element that is left.
+/// One window after the other, each anchored at the largest element that is left, of which `largest` is the first.
 void masked_windows(const float* block, int groups, std::uint32_t largest, const Kernels& kernels, ExactSum& sum) {
+  std::uint32_t high = kInfinity;  // what is at or above it is not finite or done
   while (largest != 0) {
     const int anchor = anchor_for(largest);
     const std::uint32_t low = anchor == kLowestAnchor ? 0 : static_cast<std::uint32_t>(anchor - kReach) << 23;
-    const Window w = kernels.masked(block, groups, anchor, low, static_cast<std::uint32_t>(anchor + 1) << 23);
+    const Window w = kernels.masked(block, groups, anchor, low, high);
     deposit_window(w, anchor, sum);
     largest = w.largest;
+    high = low;
   }
 }
 
@@ -110,7 +112,6 @@ int add_block(const float* block, int n, int guess, const Kernels& kernels, Exac
   if (w.largest == 0) return guess;
   if (w.largest >= kInfinity) {
     count_nonfinite(block, n, sum);
-    // Nothing at or above infinity passes the mask of the highest anchor.
     masked_windows(block, groups, kInfinity - 1, kernels, sum);
     return guess;
   }

@@ -75,7 +75,8 @@ TEST_CASE("command: with --format json a wrong command line is one document too"
 TEST_CASE("command: files that cannot be opened are exit 2, without waiting") {
   const Folder folder;
   const auto good = folder.write("spec.json", adamw_spec);
-  const auto model = folder.write("m.json", manifest_of("m", {parameter({"w"}, {2, 2}, "Linear")}));
+  const auto model =
+      folder.write("m.json", manifest_of("m", nlohmann::json::array({parameter({"w"}, {2, 2}, "Linear")})));
   REQUIRE(::mkfifo((folder / "pipe").c_str(), 0600) == 0);
   std::vector<std::string> bad = {folder / "absent.json", folder.path.string(), folder / "pipe", "/dev/zero",
                                   folder / "absent\xff.json"};

@@ -135,7 +135,7 @@ TEST_CASE("exact sum: every path gives the same limbs on every family and size")
       for (const ExactPath path : kPaths) {
         if (!exact_path_available(path)) continue;
         ++paths_run;
-        CAPTURE(exact_path_name(path));
+        CAPTURE(std::string(exact_path_name(path)));
         CHECK(sum_of(x, path) == expected);
       }
     }

@@ -28,7 +28,7 @@ void mix(const at::Tensor& a, const at::Tensor& b, const at::Tensor& state, cons
 at::Tensor relaid(const at::Tensor& t, int how) {
   switch (how) {
     case 0: return t.clone();
-    case 1: return t.transpose(0, -1).contiguous().transpose(0, -1);
+    case 1: return t.transpose(0, -1).clone(at::MemoryFormat::Contiguous).transpose(0, -1);
     case 2: return at::empty({t.numel() + 1}, t.options()).narrow(0, 1, t.numel()).view(t.sizes()).copy_(t);
     case 3: {
       std::vector<std::int64_t> wide(t.sizes().begin(), t.sizes().end());
@@ -51,6 +51,11 @@ TEST_CASE("pointwise: bits depend on no layout of any operand") {
       for (int how = 0; how < 5; ++how) {
         for (int other = 0; other < 5; ++other) {
           const at::Tensor s = relaid(state, how), r = relaid(at::zeros(sizes, at::kFloat), other);
+          CAPTURE(sizes.size());
+          CAPTURE(sizes[0]);
+          CAPTURE(how);
+          CAPTURE(other);
+          CAPTURE(static_cast<int>(type));
           mix(relaid(a, other), relaid(b, how), s, r);
           CHECK(same_bits(s, expected_state));
           CHECK(same_bits(r, expected));

@@ -119,7 +119,7 @@ void loss_falls(const Subject& subject) {
   setup.seed = 304;
   setup.items = {{"hidden", {3, 3}}, {"out", {1, 3}}};
   double best = INFINITY;
-  for (const double lr : {0.3, 0.1, 0.03, 0.01}) {
+  for (const double lr : {3.0, 1.0, 0.3, 0.1, 0.03, 0.01}) {
     setup.lr = lr;
     Bench bench(subject, setup);
     const auto loss = [&] {

@@ -164,47 +164,80 @@ void tiny_lr_moves_nothing(const Subject& subject) {
   CHECK(first_difference(after.params, start_of(setup)) == "");
 }
 
-/// An option may matter only beside others (nesterov without momentum is nothing), so each is tried from several configurations:
-/// the defaults, lively options, and lively options with one flag or choice changed.
+namespace {
+
+/// A configuration that an option is tried in.
+struct Base {
+  OptionValues options;
+  std::vector<std::pair<std::string, Schedule>> schedules{};
+};
+
+/// An option may matter only beside others (nesterov without momentum is nothing; how an average starts shows only while its rate
+/// changes). So each is tried from the defaults, from lively options, from these with one flag, choice or number changed, and with
+/// a schedule on each option that takes one.
+std::vector<Base> bases_of(const OptimizerDescriptor& descriptor) {
+  const auto plain = descriptor.table.defaults();
+  const auto lively = lively_options(descriptor);
+  std::vector<Base> out = {{plain}, {lively}};
+  const auto add = [&](const OptionValues& options) {
+    if (fits(descriptor, options)) out.push_back({options});
+  };
+  for (const auto& option : descriptor.table.options) {
+    if (option.arithmetic) continue;
+    if (option.type == OptionType::boolean || option.type == OptionType::choice) {
+      const auto other = other_values(option, option.default_value).front();
+      add(with_option(lively, option.name, other));
+      add(with_option(plain, option.name, other));
+    } else {
+      add(with_option(plain, option.name, *find_option(lively, option.name)));
+    }
+    if (option.schedulable && option.role == OptionRole::plain) {
+      const auto other = other_values(option, option.default_value).front();
+      Schedule schedule;
+      schedule.kind = Schedule::Kind::piecewise;
+      schedule.points = {{0, std::get<double>(option.default_value)}, {2, std::get<double>(other)}};
+      out.push_back({lively, {{option.name, schedule}}});
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
 void every_option_has_an_effect(const Subject& subject) {
   const auto& descriptor = subject.descriptor;
-  std::vector<OptionValues> bases = {descriptor.table.defaults(), lively_options(descriptor)};
-  for (const auto& option : descriptor.table.options) {
-    if (option.arithmetic || (option.type != OptionType::boolean && option.type != OptionType::choice)) continue;
-    const auto others = other_values(option, option.default_value);
-    auto changed = with_option(bases[1], option.name, others.front());
-    if (fits(descriptor, changed)) bases.push_back(std::move(changed));
-    changed = with_option(bases[0], option.name, others.front());
-    if (fits(descriptor, changed)) bases.push_back(std::move(changed));
-  }
+  const auto bases = bases_of(descriptor);
   auto setup = tiny(subject);
-  // Gradients that shrink, so that largest-so-far differs from newest, and 2.5 runs of the coarsest default a parameter.
+  // Gradients that shrink, so that the largest so far differs from the newest.
   setup.gradient_scale = [](int step) { return std::pow(10.0, 1 - step); };
   const auto start = start_of(setup);
-  std::map<std::size_t, Outcome> cached;
-  const auto with = [&](const OptionValues& options) {
+  const auto with = [&](const Base& base, const OptionValues& options) {
     auto changed = setup;
     changed.options = options;
+    changed.schedules = base.schedules;
     return run(subject, changed);
   };
+  std::map<std::size_t, Outcome> cached;
   for (const auto& option : descriptor.table.options) {
     if (option.arithmetic) continue;
     // Every choice must differ from some other; of numbers one move is enough.
     const bool each = option.type == OptionType::choice;
     std::vector<OptionValue> targets = {OptionValue(std::string())};
+    if (each) targets.assign(1, option.default_value);
     if (each) {
-      targets.clear();
-      for (const auto& choice : option.choices) targets.emplace_back(choice.name);
+      for (auto& other : other_values(option, option.default_value)) targets.push_back(std::move(other));
     }
     for (const auto& target : targets) {
       double largest = 0;
       for (std::size_t b = 0; b < bases.size() && largest < 1e-5; ++b) {
-        const auto& now = *find_option(bases[b], option.name);
+        const auto& base = bases[b];
+        if (!base.schedules.empty() && base.schedules.front().first == option.name) continue;
+        const auto now = *find_option(base.options, option.name);
         for (const auto& value : each ? std::vector<OptionValue>{target} : other_values(option, now)) {
-          const auto changed = with_option(bases[b], option.name, value);
+          const auto changed = with_option(base.options, option.name, value);
           if (value == now || !fits(descriptor, changed)) continue;
-          if (cached.count(b) == 0) cached.emplace(b, with(bases[b]));
-          largest = std::max(largest, relative_movement(with(changed).params, cached.at(b).params, start));
+          if (cached.count(b) == 0) cached.emplace(b, with(base, base.options));
+          largest = std::max(largest, relative_movement(with(base, changed).params, cached.at(b).params, start));
           if (largest >= 1e-5) break;
         }
       }

@@ -99,8 +99,8 @@ void state_is_complete_and_declared(const Subject& subject) {
         const auto found = born.find(item.name + "/" + name);
         INFO("state ", item.name, "/", name);
         REQUIRE(found != born.end());
-        CHECK(found->second.sizes().vec() == shape);
-        CHECK(found->second.scalar_type() == type);
+        CHECK(to_string(found->second.sizes().vec()) == to_string(shape));
+        CHECK(std::string(c10::toString(found->second.scalar_type())) == c10::toString(type));
       };
       const auto run_length = subject.descriptor.run_length(plan_of(subject, setup, bench.tensors()).groups[0].options);
       for (const auto& slot : subject.descriptor.active_slots(plan_of(subject, setup, bench.tensors()).groups[0].options)) {

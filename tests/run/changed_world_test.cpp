@@ -1,0 +1,208 @@
+#include <ATen/ATen.h>
+#include <doctest/doctest.h>
+
+#include <cmath>
+
+#include "core/run/composed_optimizer.h"
+#include "tests/run/mixed_bench.h"
+
+/// What callers do to their tensors between steps.
+
+using namespace switchyard;
+using conformance::first_difference;
+using testing::same_bits;
+
+namespace {
+
+/// A bench after one step; `change` does something to the parameter "embed.weight"; the step must throw an E that names it, and change
+/// nothing.
+template <class E>
+void step_refuses(const char* what, const std::function<void(conformance::Bench&, at::Tensor&)>& change, const std::string& mention) {
+  const testing::Threads one(1);
+  const MixedModel model;
+  auto bench = model.bench();
+  bench.step(1);
+  bench.set_gradients(2);
+  change(bench, bench.param("embed.weight"));
+  const auto before = bench.outcome();
+  const auto said = thrown_by<E>([&] { bench.optimizer().step(); });
+  INFO(what, ": ", said);
+  CHECK(said.find("`embed.weight`") != std::string::npos);
+  CHECK(said.find(mention) != std::string::npos);
+  CHECK(first_difference(bench.outcome(), before) == "");
+  CHECK(bench.optimizer().applied_steps() == 1);
+  CHECK_FALSE(bench.optimizer().poisoned());
+}
+
+}  // namespace
+
+TEST_CASE("changed world: step names a parameter that is no longer the bound tensor") {
+  using B = conformance::Bench;
+  using T = at::Tensor;
+  step_refuses<InvalidParameterError>("set_data", [](B&, T& p) { p.set_data(p.detach().clone()); }, "memory");
+  step_refuses<InvalidParameterError>("dtype", [](B&, T& p) { p.mutable_grad().reset(); p.set_data(p.detach().to(at::kDouble)); }, "dtype");
+  step_refuses<InvalidParameterError>("resize", [](B&, T& p) { p.mutable_grad().reset(); p.set_data(at::zeros({12, 5})); }, "shape");
+  step_refuses<InvalidParameterError>("strides", [](B&, T& p) { p.set_data(p.detach().t().contiguous().t()); }, "strides");
+}
+
+TEST_CASE("changed world: step names a gradient that cannot be used") {
+  using B = conformance::Bench;
+  using T = at::Tensor;
+  step_refuses<InvalidParameterError>("integer", [](B&, T& p) {
+    p.mutable_grad().reset();
+    p.unsafeGetTensorImpl()->mutable_grad() = at::ones({11, 5}, at::kLong);
+  }, "gradient");
+  step_refuses<InvalidParameterError>("complex", [](B&, T& p) {
+    p.unsafeGetTensorImpl()->mutable_grad() = at::ones({11, 5}, at::kComplexFloat);
+  }, "gradient");
+  step_refuses<InvalidParameterError>("shape", [](B&, T& p) { p.unsafeGetTensorImpl()->mutable_grad() = at::ones({5, 11}); }, "shape");
+  step_refuses<InvalidParameterError>("own memory", [](B&, T& p) { p.mutable_grad() = p.detach(); }, "memory");
+  step_refuses<SparseGradientError>("sparse", [](B&, T& p) {
+    p.unsafeGetTensorImpl()->mutable_grad() = at::ones({11, 5}).to_sparse();
+  }, "sparse");
+  step_refuses<SparseGradientError>("empty sparse", [](B&, T& p) {
+    p.unsafeGetTensorImpl()->mutable_grad() = at::zeros({11, 5}).to_sparse();
+  }, "sparse");
+}
+
+TEST_CASE("changed world: a gradient of another floating dtype is read as it is") {
+  const testing::Threads one(1);
+  const MixedModel model;
+  auto plain = model.bench();
+  auto other = model.bench();
+  for (int step = 1; step <= 2; ++step) {
+    plain.set_gradients(step);
+    other.set_gradients(step);
+    for (const auto& named : plain.tensors()) {
+      if (!named.tensor.grad().defined()) continue;
+      const auto rounded = named.tensor.grad().to(at::kBFloat16);
+      named.tensor.mutable_grad() = rounded.to(at::kFloat);
+      other.param(named.name).unsafeGetTensorImpl()->mutable_grad() = step == 1 ? rounded : rounded.to(at::kDouble);
+    }
+    plain.optimizer().step();
+    other.optimizer().step();
+  }
+  CHECK(first_difference(other.outcome(), plain.outcome()) == "");
+}
+
+TEST_CASE("changed world: a frozen parameter that becomes trainable asks for a new plan") {
+  const testing::Threads one(1);
+  const MixedModel model;
+  auto bench = model.bench();
+  bench.set_gradients(1);
+  bench.param("table").set_requires_grad(true);
+  const auto before = bench.outcome();
+  const auto said = thrown_by<InvalidParameterError>([&] { bench.optimizer().step(); });
+  CHECK(said.find("`table`") != std::string::npos);
+  CHECK(said.find("new plan") != std::string::npos);
+  CHECK(first_difference(bench.outcome(), before) == "");
+  bench.param("table").set_requires_grad(false);
+  CHECK(bench.optimizer().step().applied);
+}
+
+TEST_CASE("changed world: rebind accepts moved tensors by name and goes on with the state") {
+  const testing::Threads one(1);
+  const MixedModel model(at::kBFloat16);
+  auto clean = model.bench();
+  for (int step = 1; step <= 3; ++step) clean.step(step);
+  auto bench = model.bench();
+  bench.step(1);
+  for (const auto& named : bench.tensors()) named.tensor.set_data(named.tensor.detach().clone());
+  bench.set_gradients(2);
+  CHECK_THROWS_AS(bench.optimizer().step(), InvalidParameterError);
+  auto shuffled = bench.tensors();
+  std::reverse(shuffled.begin(), shuffled.end());
+  bench.optimizer().rebind(shuffled);
+  bench.optimizer().step();
+  bench.step(3);
+  CHECK(first_difference(bench.outcome(), clean.outcome()) == "");
+
+  auto wrong = bench.tensors();
+  wrong[0].tensor = at::zeros({4, 4}).set_requires_grad(true);
+  wrong.pop_back();
+  const auto said = thrown_by<InvalidParameterError>([&] { bench.optimizer().rebind(wrong); });
+  CHECK(said.find("net.up.weight") != std::string::npos);
+  CHECK(said.find("table") != std::string::npos);
+  CHECK(bench.step(4).applied);  // the old binding still holds
+}
+
+TEST_CASE("changed world: a write from outside wins over the master, where it changed something") {
+  const testing::Threads one(1);
+  const auto registry = probed_registry();
+  for (const auto* plugin : {"adamw", "muon", "probe_coded"}) {
+    const conformance::Subject subject(registry, *registry.find(plugin));
+    conformance::Setup setup;
+    setup.seed = 701;
+    setup.items = {{"w", {6, 10}, at::kBFloat16}};
+    conformance::Bench bench(subject, setup);
+    bench.step(1);
+    auto master = bench.outcome().state.at("w/master");
+    {
+      const at::NoGradGuard no_grad;
+      bench.param("w")[2].fill_(3.0);                         // new values in one row
+      bench.param("w")[3].copy_(bench.param("w")[3].clone()); // the same values in another
+    }
+    bench.set_gradients(2);
+    bench.param("w").mutable_grad().zero_();
+    bench.optimizer().group(std::string("of_") + plugin).set_lr(0);
+    bench.optimizer().step();  // moves nothing: what is left is what the executor took for the parameter
+    const auto after = bench.outcome();
+    INFO(plugin);
+    master[2].fill_(3.0);
+    CHECK(same_bits(after.state.at("w/master"), master));
+    CHECK(same_bits(after.params.at("w"), master.to(at::kBFloat16)));
+  }
+}
+
+TEST_CASE("changed world: a gradient on some ranks only is an error on all, before any change") {
+  const MixedModel model;
+  std::vector<std::string> said(2, "nothing");
+  std::vector<std::string> changed(2, "");
+  ThreadWorld world(2);
+  world.run([&](Communicator& communicator) {
+    auto bench = model.bench(&communicator);
+    bench.step(1);
+    const auto before = bench.outcome();
+    bench.set_gradients(2);
+    if (communicator.rank() == 1) bench.param("net.up.bias").mutable_grad().reset();
+    const auto rank = static_cast<std::size_t>(communicator.rank());
+    said[rank] = thrown_by<InvalidParameterError>([&] { bench.optimizer().step(); });
+    changed[rank] = first_difference(bench.outcome(), before);
+    bench.step(2);
+  });
+  for (const auto& text : said) CHECK(text.find("`net.up.bias`") != std::string::npos);
+  for (const auto& text : changed) CHECK(text == "");
+}
+
+TEST_CASE("changed world: tied tensors are one parameter, updated once, found under both names") {
+  const testing::Threads one(1);
+  const auto registry = builtin_registry();
+  const auto make = [&](bool tied) {
+    auto weight = conformance::values_for(9, "w", 0, {6, 4}).to(at::kFloat).set_requires_grad(true);
+    std::vector<NamedTensor> tensors = {{"lm_head.weight", weight}};
+    if (tied) tensors.push_back({"embed.weight", weight});
+    ComposedOptimizer optimizer({{.id = "g", .plugin = "adamw", .parameters = {"lm_head.weight"}}}, 0.1, tensors, registry);
+    for (int step = 1; step <= 3; ++step) {
+      weight.mutable_grad() = conformance::values_for(9, "w", step, {6, 4}).to(at::kFloat);
+      optimizer.step();
+    }
+    CHECK(optimizer.plan().parameters.size() == 1);
+    if (tied) {
+      CHECK(optimizer.count("embed.weight") == 3);
+      CHECK(optimizer.count("lm_head.weight") == 3);
+      CHECK(optimizer.state().front().first.find("embed.weight/") == 0);  // the bytewise smallest name
+    }
+    return weight.detach();
+  };
+  CHECK(same_bits(make(true), make(false)));
+  // In the plan one tensor, here two: refused.
+  auto shared = at::zeros({6, 4}).set_requires_grad(true);
+  const std::vector<NamedTensor> tensors = {{"a", shared}, {"b", shared}};
+  Diagnostics diagnostics;
+  const auto plan = plan_from_groups({{.id = "g", .plugin = "sgd", .parameters = {"a"}}}, 0.1, table_from_tensors(tensors, diagnostics), registry, diagnostics);
+  REQUIRE(plan);
+  const std::vector<NamedTensor> broken = {{"a", shared}, {"b", at::zeros({6, 4}).set_requires_grad(true)}};
+  const auto said = thrown_by<InvalidParameterError>([&] { ComposedOptimizer(*plan, broken, registry); });
+  CHECK(said.find("`a`") != std::string::npos);
+  CHECK(said.find("`b`") != std::string::npos);
+}

@@ -1,0 +1,333 @@
+#include <ATen/ATen.h>
+#include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "core/run/composed_optimizer.h"
+#include "core/run/tensor_file.h"
+#include "tests/run/mixed_bench.h"
+#include "tests/support/scratch.h"
+
+using namespace switchyard;
+using conformance::first_difference;
+using testing::Scratch;
+using testing::same_bits;
+
+namespace fs = std::filesystem;
+
+namespace {
+
+std::string index_of(const std::string& folder) { return folder + "/index.json"; }
+std::string data_of(const std::string& folder) { return folder + "/" + testing::member(testing::read_file(index_of(folder)), "data"); }
+
+/// Trains `steps` steps on `ranks` ranks from a checkpoint (or from the start), then saves. Parameters travel through `params`.
+void train(const MixedModel& model, int ranks, bool sharded, int first, int last, const std::string& from, const std::string& to,
+           std::map<std::string, at::Tensor>& params) {
+  auto setup = model.setup;
+  setup.ranks = ranks;
+  setup.sharded = sharded;
+  std::vector<std::map<std::string, at::Tensor>> parts(static_cast<std::size_t>(ranks));
+  ThreadWorld world(ranks);
+  world.run([&](Communicator& communicator) {
+    conformance::Bench bench(model.subject, setup, &communicator);
+    if (!from.empty()) {
+      for (const auto& named : bench.tensors()) {
+        const auto& whole = params.at(named.name);
+        named.tensor.detach().copy_(named.rows >= 0 ? whole.narrow(0, named.first_row, named.tensor.size(0)) : whole);
+      }
+      bench.optimizer().load(from);
+      CHECK(bench.optimizer().applied_steps() == first - 1);
+    }
+    for (int step = first; step <= last; ++step) bench.step(step);
+    bench.optimizer().save(to);
+    for (const auto& named : bench.tensors()) parts[static_cast<std::size_t>(communicator.rank())].emplace(named.name, named.tensor.detach().clone());
+  });
+  for (const auto& item : setup.items) {
+    std::vector<at::Tensor> rows;
+    for (const auto& part : parts) rows.push_back(part.at(item.name));
+    params[item.name] = sharded ? at::cat(rows) : rows.front();
+  }
+}
+
+}  // namespace
+
+TEST_CASE("checkpoint: saved at one world size, loaded at another, the run goes on bit for bit") {
+  const testing::Threads one(1);
+  for (const auto dtype : {at::kFloat, at::kBFloat16}) {
+    const MixedModel model(dtype);
+    const Scratch scratch;
+    std::map<std::string, at::Tensor> whole;
+    train(model, 1, false, 1, 4, "", scratch.path("whole"), whole);
+    const std::vector<std::tuple<int, bool, int, bool>> worlds = {{1, false, 2, true}, {2, true, 1, false}, {4, true, 3, true}, {3, false, 2, true}};
+    for (const auto& [save_ranks, save_sharded, load_ranks, load_sharded] : worlds) {
+      const auto middle = scratch.path("middle");
+      const auto end = scratch.path("end");
+      fs::remove_all(middle);
+      fs::remove_all(end);
+      std::map<std::string, at::Tensor> params;
+      train(model, save_ranks, save_sharded, 1, 2, "", middle, params);
+      train(model, load_ranks, load_sharded, 3, 4, middle, end, params);
+      INFO("from ", save_ranks, " to ", load_ranks, " ranks");
+      CHECK(first_difference(params, whole) == "");
+      // The files are the same too: a checkpoint does not know how many ranks wrote it.
+      CHECK(testing::read_file(data_of(end)) == testing::read_file(data_of(scratch.path("whole"))));
+      CHECK(testing::read_file(index_of(end)) == testing::read_file(index_of(scratch.path("whole"))));
+    }
+  }
+}
+
+TEST_CASE("checkpoint: save, load, save gives the same bytes, also twice") {
+  const testing::Threads one(1);
+  const Scratch scratch;
+  const MixedModel model;
+  auto bench = model.bench();
+  bench.step(1);
+  bench.step(2);
+  bench.optimizer().save(scratch.path("a"));
+  auto other = model.bench();
+  other.optimizer().load(scratch.path("a"));
+  other.optimizer().load(scratch.path("a"));
+  other.optimizer().save(scratch.path("b"));
+  CHECK(testing::read_file(index_of(scratch.path("a"))) == testing::read_file(index_of(scratch.path("b"))));
+  CHECK(testing::read_file(data_of(scratch.path("a"))) == testing::read_file(data_of(scratch.path("b"))));
+  CHECK(first_difference(other.outcome().state, bench.outcome().state) == "");
+  CHECK(other.optimizer().count("embed.weight") == 2);
+}
+
+TEST_CASE("checkpoint: saving again replaces the old one and leaves no other file") {
+  const testing::Threads one(1);
+  const Scratch scratch;
+  const MixedModel model;
+  auto bench = model.bench();
+  for (int step = 1; step <= 3; ++step) {
+    bench.step(step);
+    bench.optimizer().save(scratch.path("c"));
+    bench.optimizer().save(scratch.path("c"));  // at the same step: must not write over the file that the index speaks of
+    std::size_t files = 0;
+    for (const auto& entry : fs::directory_iterator(scratch.path("c"))) {
+      CHECK(entry.path().string().find(".tmp") == std::string::npos);
+      ++files;
+    }
+    CHECK(files == 2);
+    auto other = model.bench();
+    other.optimizer().load(scratch.path("c"));
+    CHECK(other.optimizer().applied_steps() == step);
+  }
+}
+
+TEST_CASE("checkpoint: a folder that cannot be written is an error that names it") {
+  const testing::Threads one(1);
+  const Scratch scratch;
+  const MixedModel model;
+  auto bench = model.bench();
+  testing::write_file(scratch.path("file"), "not a folder");
+  CHECK(thrown_by<CheckpointError>([&] { bench.optimizer().save(scratch.path("file")); }).find(scratch.path("file")) != std::string::npos);
+  CHECK(thrown_by<CheckpointError>([&] { bench.optimizer().load(scratch.path("nothing")); }).find("nothing") != std::string::npos);
+  CHECK_FALSE(bench.optimizer().poisoned());
+  CHECK(bench.step(1).applied);
+}
+
+TEST_CASE("checkpoint: damaged, cut and lying files are refused, and the live state stays") {
+  const testing::Threads one(1);
+  const Scratch scratch;
+  const MixedModel model;
+  auto source = model.bench();
+  source.step(1);
+  source.optimizer().save(scratch.path("good"));
+  auto live = model.bench();
+  live.step(5);
+  live.optimizer().group("of_muon").set("momentum", 0.25);
+  const auto before = live.outcome();
+  const auto hash = live.optimizer().plan().plan_hash;
+  const auto refused = [&](const std::string& what, const std::function<void(const std::string&)>& spoil) {
+    const auto folder = scratch.path("bad");
+    fs::remove_all(folder);
+    fs::copy(scratch.path("good"), folder);
+    spoil(folder);
+    const auto said = thrown_by<CheckpointError>([&] { live.optimizer().load(folder); });
+    INFO(what, ": ", said);
+    CHECK(said != "nothing");
+    CHECK(first_difference(live.outcome(), before) == "");
+    CHECK(live.optimizer().applied_steps() == 1);
+    CHECK(live.optimizer().plan().plan_hash == hash);
+  };
+  const auto data_size = fs::file_size(data_of(scratch.path("good")));
+  const auto index_text = testing::read_file(index_of(scratch.path("good")));
+  const auto cut = [](const std::string& path, std::size_t size) { fs::resize_file(path, size); };
+  for (const std::size_t size : {std::size_t{0}, std::size_t{7}, std::size_t{100}, std::size_t{data_size / 2}, std::size_t{data_size - 1}}) {
+    refused("data cut to " + std::to_string(size), [&](const std::string& folder) { cut(data_of(folder), size); });
+  }
+  for (std::size_t size = 0; size < index_text.size() - 2; size += 1 + index_text.size() / 17) {
+    refused("index cut to " + std::to_string(size), [&](const std::string& folder) { cut(index_of(folder), size); });
+  }
+  auto random = testing::random_engine(3);
+  for (int trial = 0; trial < 20; ++trial) {
+    const auto at = std::uniform_int_distribution<std::size_t>(0, data_size - 1)(random);
+    const auto bit = std::uniform_int_distribution<int>(0, 7)(random);
+    refused("data bit " + std::to_string(bit) + " of byte " + std::to_string(at), [&](const std::string& folder) {
+      auto text = testing::read_file(data_of(folder));
+      text[at] = static_cast<char>(text[at] ^ (1 << bit));
+      testing::write_file(data_of(folder), text);
+    });
+  }
+  refused("bytes after the end", [&](const std::string& folder) { testing::write_file(data_of(folder), testing::read_file(data_of(folder)) + "more"); });
+  refused("no data file", [&](const std::string& folder) { fs::remove(data_of(folder)); });
+  refused("data elsewhere", [&](const std::string& folder) { testing::set_member(index_of(folder), "data", "../good/x.safetensors"); });
+  refused("a later format", [&](const std::string& folder) { testing::set_member(index_of(folder), "switchyard_checkpoint", "2"); });
+  refused("steps as text", [&](const std::string& folder) { testing::set_member(index_of(folder), "applied_steps", "\"one\""); });
+  refused("negative steps", [&](const std::string& folder) { testing::set_member(index_of(folder), "applied_steps", "-1"); });
+  refused("an option out of range", [&](const std::string& folder) {
+    auto text = index_text;
+    const auto options = text.find("\"options\":", text.find("\"of_muon\""));
+    const auto [begin, end] = testing::value_of(text, "momentum", options);
+    testing::write_file(index_of(folder), text.replace(begin, end - begin, "1.5"));
+  });
+  refused("an option of another type", [&](const std::string& folder) {
+    auto text = index_text;
+    const auto options = text.find("\"options\":", text.find("\"of_muon\""));
+    const auto [begin, end] = testing::value_of(text, "nesterov", options);
+    testing::write_file(index_of(folder), text.replace(begin, end - begin, "\"yes\""));
+  });
+  refused("a rate below zero", [&](const std::string& folder) {
+    auto text = index_text;
+    const auto [begin, end] = testing::value_of(text, "lr", text.find("\"of_muon\""));
+    testing::write_file(index_of(folder), text.replace(begin, end - begin, "-1.0"));
+  });
+  refused("a count below zero", [&](const std::string& folder) {
+    auto tensors = source.optimizer().state();
+    for (auto& [name, tensor] : tensors) {
+      if (name == "embed.weight/count") tensor = at::full({}, -3, at::kLong);
+    }
+    save_tensors(data_of(folder), tensors);
+    testing::set_member(index_of(folder), "checksum", TensorFile(data_of(folder)).checksum());
+  });
+  refused("a pickle", [&](const std::string& folder) { testing::write_file(index_of(folder), std::string("\x80\x02}q\x00.", 6)); });
+  refused("a folder as index", [&](const std::string& folder) {
+    fs::remove(index_of(folder));
+    fs::create_directory(index_of(folder));
+  });
+}
+
+TEST_CASE("checkpoint: another plan is refused with every difference by name") {
+  const testing::Threads one(1);
+  const Scratch scratch;
+  const MixedModel model;
+  auto source = model.bench();
+  source.step(1);
+  source.optimizer().save(scratch.path("c"));
+  auto other = model;
+  other.setup.items[2].plugin = "sgd";                     // embed.weight
+  other.setup.items[0].shape = {9, 6};                     // net.up.weight
+  other.setup.items[3].dtype = at::kDouble;                // net.up.bias
+  other.setup.items.push_back({"new.weight", {2, 2}});
+  other.setup.items[5].frozen = true;                      // head.mix
+  auto bench = other.bench();
+  const auto said = thrown_by<CheckpointError>([&] { bench.optimizer().load(scratch.path("c")); });
+  INFO(said);
+  for (const auto* name : {"`embed.weight`", "`net.up.weight`", "`net.up.bias`", "`new.weight`", "`head.mix`", "adamw", "sgd", "float64"}) {
+    INFO(name);
+    CHECK(said.find(name) != std::string::npos);
+  }
+  CHECK(said.find("`net.down.weight`") == std::string::npos);
+  CHECK(said.find("`head.weight`") == std::string::npos);
+}
+
+TEST_CASE("checkpoint: a parameter is found under any of its names") {
+  const testing::Threads one(1);
+  const Scratch scratch;
+  const auto registry = builtin_registry();
+  const auto make = [&](const std::vector<std::string>& names) {
+    const auto weight = conformance::values_for(4, "w", 0, {6, 4}).to(at::kFloat).set_requires_grad(true);
+    std::vector<NamedTensor> tensors;
+    for (const auto& name : names) tensors.push_back({name, weight});
+    return std::make_pair(weight, ComposedOptimizer({{.id = "g", .plugin = "adamw", .parameters = {names.front()}}}, 0.1, tensors, registry));
+  };
+  auto [weight, both] = make({"embed.weight", "head.weight"});
+  weight.mutable_grad() = at::ones({6, 4});
+  both.step();
+  both.save(scratch.path("both"));
+  auto [alone_weight, alone] = make({"head.weight"});
+  alone.load(scratch.path("both"));
+  CHECK(alone.count("head.weight") == 1);
+  CHECK(same_bits(alone.state()[0].second, both.state()[0].second));
+  alone.save(scratch.path("alone"));
+  auto [other_weight, other] = make({"embed.weight", "head.weight"});
+  other.load(scratch.path("alone"));
+  CHECK(other.count("embed.weight") == 1);
+  auto [stranger_weight, stranger] = make({"lm.weight"});
+  const auto said = thrown_by<CheckpointError>([&] { stranger.load(scratch.path("both")); });
+  CHECK(said.find("`lm.weight`") != std::string::npos);
+  CHECK(said.find("`embed.weight`") != std::string::npos);
+}
+
+TEST_CASE("checkpoint: writes through groups come back; what the new plan changed holds and is reported") {
+  const testing::Threads one(1);
+  const Scratch scratch;
+  const MixedModel model;
+  auto source = model.bench();
+  source.optimizer().group("of_muon").set("momentum", 0.5);
+  source.optimizer().group("of_adamw").set_lr(0.007);
+  source.step(1);
+  source.optimizer().save(scratch.path("c"));
+
+  auto same = model.bench();
+  const auto report = same.optimizer().load(scratch.path("c"));
+  CHECK(report.notes.empty());
+  CHECK(std::get<double>(*find_option(same.optimizer().group("of_muon").options(), "momentum")) == 0.5);
+  CHECK(same.optimizer().group("of_adamw").lr() == 0.007);
+  CHECK(same.optimizer().group("of_muon").lr() == 0.05);
+  for (const auto& named : same.tensors()) named.tensor.detach().copy_(source.param(named.name).detach());
+  source.step(2);
+  same.step(2);
+  CHECK(first_difference(same.outcome(), source.outcome()) == "");
+
+  auto changed = model;
+  changed.setup.lr = 0.02;
+  changed.setup.options.emplace_back("momentum", 0.8);
+  auto other = changed.bench();
+  std::string notes;
+  for (const auto& note : other.optimizer().load(scratch.path("c")).notes) notes += note + "\n";
+  INFO(notes);
+  CHECK(notes.find("lr") != std::string::npos);
+  CHECK(notes.find("momentum") != std::string::npos);
+  CHECK(other.optimizer().group("of_muon").lr() == 0.02);
+  CHECK(std::get<double>(*find_option(other.optimizer().group("of_muon").options(), "momentum")) == 0.8);
+  CHECK(other.optimizer().applied_steps() == 1);
+}
+
+TEST_CASE("checkpoint: a process killed while it saves leaves a checkpoint that loads") {
+  const testing::Threads one(1);
+  const Scratch scratch;
+  const MixedModel model;
+  auto bench = model.bench();
+  bench.step(1);
+  bench.optimizer().save(scratch.path("c"));
+  auto random = testing::random_engine(5);
+  int killed_inside = 0;
+  for (int trial = 0; trial < 12; ++trial) {
+    const auto delay = std::uniform_int_distribution<useconds_t>(0, 20000)(random);
+    const auto child = ::fork();
+    if (child == 0) {
+      // One thread and no new kernels: saves copy and write only.
+      for (;;) {
+        try {
+          bench.optimizer().save(scratch.path("c"));
+        } catch (...) {
+          ::_exit(1);
+        }
+      }
+    }
+    REQUIRE(child > 0);
+    ::usleep(delay);
+    ::kill(child, SIGKILL);
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    killed_inside += WIFSIGNALED(status) ? 1 : 0;
+    auto other = model.bench();
+    other.optimizer().load(scratch.path("c"));
+    CHECK(first_difference(other.outcome().state, bench.outcome().state) == "");
+  }
+  CHECK(killed_inside == 12);
+}

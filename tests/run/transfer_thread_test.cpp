@@ -1,0 +1,64 @@
+#include <ATen/ATen.h>
+#include <doctest/doctest.h>
+
+#include "core/run/transfer.h"
+#include "tests/kernels/values.h"
+
+using namespace switchyard;
+
+TEST_CASE("transfer: items arrive through any strides and dtypes, in one exchange") {
+  constexpr int ranks = 3;
+  constexpr int items = 40;
+  struct Plan {
+    int from, to;
+    std::vector<std::int64_t> shape;
+    at::ScalarType dtype;
+  };
+  auto random = testing::random_engine(2);
+  std::vector<Plan> plans;
+  std::vector<at::Tensor> sources;
+  for (int i = 0; i < items; ++i) {
+    const auto pick = [&](std::int64_t n) { return std::uniform_int_distribution<std::int64_t>(0, n - 1)(random); };
+    const std::vector<at::ScalarType> dtypes = {at::kFloat, at::kDouble, at::kBFloat16, at::kByte, at::kLong};
+    Plan plan = {static_cast<int>(pick(ranks)), static_cast<int>(pick(ranks)), {pick(4), 1 + pick(5)}, dtypes[static_cast<std::size_t>(pick(5))]};
+    sources.push_back(testing::gaussian(plan.shape, random).mul(10).abs().to(plan.dtype));
+    plans.push_back(std::move(plan));
+  }
+  std::vector<at::Tensor> arrived(items);
+  ThreadWorld world(ranks);
+  world.run([&](Communicator& communicator) {
+    const int rank = communicator.rank();
+    Transfer transfer(rank, ranks);
+    CHECK(transfer.empty());
+    for (std::size_t i = 0; i < plans.size(); ++i) {
+      const auto& plan = plans[i];
+      const auto elements = plan.shape[0] * plan.shape[1];
+      // Sources lie transposed, destinations with gaps.
+      const auto source = rank == plan.from ? sources[i].t().contiguous().t() : at::Tensor();
+      at::Tensor destination;
+      if (rank == plan.to) {
+        destination = at::zeros({plan.shape[0], plan.shape[1], 2}, at::TensorOptions().dtype(plan.dtype)).select(2, 1);
+        arrived[i] = destination;
+      }
+      transfer.add(plan.from, plan.to, elements, plan.dtype, source, destination);
+    }
+    transfer.run(communicator);
+    transfer.run(communicator);  // with nothing to move
+  });
+  for (std::size_t i = 0; i < plans.size(); ++i) {
+    INFO("item ", i, " from ", plans[i].from, " to ", plans[i].to);
+    CHECK(testing::same_bits(arrived[i], sources[i]));
+  }
+}
+
+TEST_CASE("transfer: the destination's own dtype is rounded to once") {
+  ThreadWorld world(2);
+  at::Tensor arrived = at::zeros({3}, at::kBFloat16);
+  const auto source = at::tensor({1.00390625, 3.14159, -1e-3}, at::kFloat);
+  world.run([&](Communicator& communicator) {
+    Transfer transfer(communicator.rank(), 2);
+    transfer.add(1, 0, 3, at::kFloat, communicator.rank() == 1 ? source : at::Tensor(), communicator.rank() == 0 ? arrived : at::Tensor());
+    transfer.run(communicator);
+  });
+  CHECK(testing::same_bits(arrived, source.to(at::kBFloat16)));
+}
