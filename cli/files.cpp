@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <string_view>
 
 #include "core/json.h"
@@ -65,15 +66,6 @@ class File {
   int handle_ = -1;
 };
 
-/// "a/b.c.safetensors" -> "b.c". By hand: LibTorch exports its own std::filesystem, built by another compiler, and a
-/// program that links it may get that one.
-std::string stem_of(const std::string& path) {
-  const auto slash = path.rfind('/');
-  const auto name = slash == std::string::npos ? path : path.substr(slash + 1);
-  const auto dot = name.rfind('.');
-  return dot == std::string::npos || dot == 0 ? name : name.substr(0, dot);
-}
-
 bool looks_like_safetensors(const std::string& path, std::string_view start) {
   const std::string_view ending = ".safetensors";
   const bool named =
@@ -105,7 +97,7 @@ ModelResult read_model(const std::string& path, Sources& sources, Diagnostics& d
     const auto header = read_safetensors_header(path, diagnostics);
     if (!header) return {};
     model.table = ParameterTable::build(parameters_of(*header), diagnostics);
-    model.name = printable(stem_of(path));
+    model.name = printable(std::filesystem::path(path).stem().string());
     model.source = "safetensors header";
     if (diagnostics.count(Severity::error) != before) return {};
     return {std::move(model), false};

@@ -111,7 +111,7 @@ constexpr std::array<Coefficients, 4> kFast4{{{7.6435354893737, -19.966244018084
                                               {2.67774035210912, -1.91681658569485, 0.415687845338131},
                                               {1.9856649081741, -1.36813307387461, 0.386995518138497}}};
 
-constexpr std::array<CoefficientSet, 21> kSets{{
+constexpr std::array<CoefficientSet, 22> kSets{{
     {"jordan", kJordanRows, 5, false, "KellerJordan/Muon"},
     {"you5", kYou5, 5, false, "J. You; optax, dion, Emerging-Optimizers (quintic)"},
     {"you6", kYou6, 6, false, "J. You; modula"},
@@ -128,6 +128,7 @@ constexpr std::array<CoefficientSet, 21> kSets{{
     {"tight5s", kTight5s, 5, false, "generated: l 3e-3, T 5, safety .05, cushion .03"},
     {"flat5", kFlat5, 5, false, "generated: l 5e-3, T 5, safety .02, cushion .04"},
     {"fast4", kFast4, 4, false, "generated: l 1e-2, T 4, safety .02, cushion .05; for the Schatten-4 norm"},
+    {"taylor3", kTaylor3, 18, false, "Taylor cubic; modula"},
     {"taylor5", kTaylor5, 12, false, "Taylor quintic; modula"},
     {"pe_raw", kPolarExpressRaw, 5, true, "Polar Express without its safety factor: diverges above 1"},
     {"cans", kCans, 5, true, "CANS: diverges above 1"},

@@ -452,7 +452,8 @@ Json options_schema(const OptimizerDescriptor& descriptor) {
   json.set("$schema", std::string(draft));
   json.set("$comment", std::string(generated));
   json.set("title", fmt::format("Options of the Switchyard plugin {} {}", descriptor.name, descriptor.version));
-  for (const auto& member : options_object(descriptor).members()) json.set(member.key, member.value);
+  const auto body = options_object(descriptor);
+  for (const auto& member : body.members()) json.set(member.key, member.value);
   return json;
 }
 

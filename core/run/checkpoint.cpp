@@ -169,6 +169,7 @@ void ComposedOptimizer::Impl::save(const std::string& path) {
 LoadReport ComposedOptimizer::Impl::load(const std::string& path) {
   const c10::NoGradGuard no_grad;
   LoadReport report;
+  bool told = false;  // whether the ranks know of each other's refusals
   try {
     const Index index(path + "/" + index_name);
     const auto& root = index.root();
@@ -293,17 +294,24 @@ LoadReport ComposedOptimizer::Impl::load(const std::string& path) {
           report.notes.push_back(fmt::format("`{}`: `{}` {} in the checkpoint, {} here; the spec holds", id, name, dump_json(*then), to_string(value)));
           continue;
         }
+        // Written before saving or not: what was written here since then goes.
         const auto* written = live.find(name);
-        if (written == nullptr || dump_json(*written) == dump_json(*then)) continue;
-        const auto& info = *registry.find(group->plugin)->table.find(name);
-        auto restored = option_value_from_json(*written);
+        if (written == nullptr || dump_json(*written) == dump_json(to_json(*find_option(now.groups[g].options, name)))) continue;
         const auto driven = std::any_of(group->schedules.begin(), group->schedules.end(), [&](const auto& one) { return one.first == name; });
-        if (driven || !restored || !check_option(info, *restored).empty()) {
+        const auto restored = option_value_from_json(*written);
+        auto legal = restored.value_or(OptionValue());
+        if (driven || !restored || !check_option(*registry.find(group->plugin)->table.find(name), legal).empty()) {
           report.notes.push_back(fmt::format("`{}`: `{}` was set to {} before saving, which this plan does not allow; {} holds", id, name,
-                                             dump_json(*written), to_string(value)));
+                                             dump_json(*written), to_string(*find_option(now.groups[g].options, name))));
           continue;
         }
-        writes.push_back({g, name, *restored});
+        writes[g].emplace_back(name, legal);
+      }
+      try {
+        checked_options(g, writes[g]);
+      } catch (const OptimizerError& error) {
+        report.notes.push_back(fmt::format("the options set before saving do not fit this plan, whose values hold: {}", error.what()));
+        writes[g].clear();
       }
       if (dump_json(index.get(saved, "schedules", Json::Kind::object)) != dump_json(schedule_map(*group))) {
         report.notes.push_back(fmt::format("`{}`: schedules {} in the checkpoint, {} here; the spec holds", id,
@@ -319,7 +327,11 @@ LoadReport ComposedOptimizer::Impl::load(const std::string& path) {
     const auto made = count_of("calls");
     const auto skips = count_of("skipped_steps");
 
-    // 4. Everything has been checked: take it over.
+    // 4. Everything has been checked on every rank: take it over. If one rank refuses, all do, and the run can go on as it was.
+    told = true;
+    for (const auto& refusal : communicator->all_gather("")) {
+      if (!refusal.empty()) throw CheckpointError(refusal);
+    }
     scatter_state(parameters, communicator->rank(), [&](const StateEntry& entry) { return file.tensor(saved_name(entry.name)); });
     t = applied;
     calls = made;
@@ -336,6 +348,9 @@ LoadReport ComposedOptimizer::Impl::load(const std::string& path) {
     }
     poison.clear();
     communicator->all_gather("loaded");
+  } catch (const CheckpointError& error) {
+    if (!told) communicator->all_gather(error.what());
+    throw;
   } catch (const std::exception& error) {
     communicator->fail(error.what());
     throw;

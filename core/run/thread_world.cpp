@@ -88,12 +88,16 @@ class ThreadCommunicator final : public Communicator {
     mine.sizes = {static_cast<std::int64_t>(values.size())};
     shared_->meet(rank_);
     std::vector<std::int64_t> sum(values.size(), 0);
+    // A rank that disagrees still comes to the second meeting: until then its peers may be reading its memory.
+    bool agreed = true;
     for (const auto& other : shared_->posts) {
-      if (other.sizes != mine.sizes) throw CommunicatorError("all-reduce with different lengths on different ranks", rank_);
+      agreed = agreed && other.sizes == mine.sizes;
+      if (!agreed) break;
       const auto* data = static_cast<const std::int64_t*>(other.data);
       for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += data[i];
     }
     shared_->meet(rank_);
+    if (!agreed) throw CommunicatorError("all-reduce with different lengths on different ranks", rank_);
     std::copy(sum.begin(), sum.end(), values.begin());
   }
 
@@ -104,15 +108,18 @@ class ThreadCommunicator final : public Communicator {
     mine.sizes.assign(send_bytes.begin(), send_bytes.end());
     shared_->meet(rank_);
     auto* out = receive.data();
+    bool agreed = true;
     for (std::size_t r = 0; r < shared_->posts.size(); ++r) {
       const auto& other = shared_->posts[r];
       const auto bytes = other.sizes[static_cast<std::size_t>(rank_)];
-      if (bytes != receive_bytes[r]) throw CommunicatorError("all-to-all: ranks disagree on the bytes to exchange", rank_);
+      agreed = agreed && bytes == receive_bytes[r];
+      if (!agreed) break;
       const auto skip = std::accumulate(other.sizes.begin(), other.sizes.begin() + rank_, std::int64_t{0});
       if (bytes > 0) std::memcpy(out, static_cast<const std::byte*>(other.data) + skip, static_cast<std::size_t>(bytes));
       out += bytes;
     }
     shared_->meet(rank_);
+    if (!agreed) throw CommunicatorError("all-to-all: ranks disagree on the bytes to exchange", rank_);
   }
 
   std::vector<std::string> all_gather(const std::string& text) override {
@@ -149,6 +156,7 @@ ThreadWorld::~ThreadWorld() = default;
 Communicator& ThreadWorld::communicator(int rank) { return *communicators_[static_cast<std::size_t>(rank)]; }
 
 void ThreadWorld::run(const std::function<void(Communicator&)>& body) {
+  const int threads_before = at::get_num_threads();
   std::vector<std::exception_ptr> errors(communicators_.size());
   std::vector<std::thread> threads;
   for (std::size_t rank = 0; rank < communicators_.size(); ++rank) {
@@ -166,6 +174,7 @@ void ThreadWorld::run(const std::function<void(Communicator&)>& body) {
     });
   }
   for (auto& thread : threads) thread.join();
+  at::set_num_threads(threads_before);  // part of the setting is the process's, not the thread's
   const std::scoped_lock lock(shared_->mutex);
   const auto first = shared_->failed_rank;
   if (first >= 0 && errors[static_cast<std::size_t>(first)]) std::rethrow_exception(errors[static_cast<std::size_t>(first)]);

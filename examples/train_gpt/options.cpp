@@ -31,7 +31,7 @@ struct CommandLine {
     app.add_option("--base-lr", o.base_lr, "Replaces the spec's base_lr; every lr_scale stays")
         ->check(CLI::NonNegativeNumber);
     app.add_option("--steps", o.steps, "Steps in all, those of a resumed run included")
-        ->check(at_least(0))
+        ->check(at_least(1))
         ->capture_default_str();
     app.add_option("--batch", o.batch, "Windows in a step")->check(at_least(1))->capture_default_str();
     app.add_option("--context", o.shape.context, "Bytes in a window")->check(at_least(1))->capture_default_str();

@@ -75,7 +75,8 @@ TEST_CASE("explain: the document agrees with the plan's") {
   CHECK(json.at("origins").at("weight_decay") == "optimizer");
   CHECK(json.at("origins").at("nesterov") == "default");
   bool found = false;
-  for (const auto& row : run({"plan", gpt.spec, "--model", gpt.model, "--format", "json"}).json().at("parameters")) {
+  const auto plan = run({"plan", gpt.spec, "--model", gpt.model, "--format", "json"}).json();
+  for (const auto& row : plan.at("parameters")) {
     if (row.at("name") != "transformer.h.3.attn.c_proj.weight") continue;
     CHECK(row == json.at("parameter"));
     found = true;

@@ -91,11 +91,11 @@ TEST_CASE("coefficients: the last row repeats and fewer steps are a prefix") {
   CHECK(jordan.size() == 7);
   CHECK(std::all_of(jordan.begin(), jordan.end(), [](const Coefficients& r) { return r == Coefficients{3.4445, -4.7750, 2.0315}; }));
   const auto you = coefficient_set("you5", 5);
-  CHECK(coefficient_set("you5", 2) == std::vector<Coefficients>(you.begin(), you.begin() + 2));
-  CHECK(coefficient_set("you5", 7)[6] == you[4]);
-  CHECK(coefficient_set("polar_express", 9)[8] == Coefficients{1.875, -1.25, 0.375});  // the closing row is not scaled
+  CHECK((coefficient_set("you5", 2) == std::vector<Coefficients>(you.begin(), you.begin() + 2)));
+  CHECK((coefficient_set("you5", 7)[6] == you[4]));
+  CHECK((coefficient_set("polar_express", 9)[8] == Coefficients{1.875, -1.25, 0.375}));  // the closing row is not scaled
   CHECK(coefficient_set("polar_express", 1)[0].b == doctest::Approx(-23.595886519098837 / (1.01 * 1.01 * 1.01)).epsilon(1e-15));
-  CHECK(coefficient_set("dion") == you);
+  CHECK((coefficient_set("dion") == you));
   CHECK(coefficient_set("deepseekv4").size() == 10);
 }
 

@@ -49,7 +49,7 @@ TEST_CASE("newton-schulz: lower precision stays within the known distance of flo
   CHECK(relative(orthogonalize(x, options("you5", at::kBFloat16)), exact) < 3e-2);  // muon.md 10, 3
   CHECK(relative(orthogonalize(x, options("you5", at::kBFloat16)), exact) > 1e-4);  // the option does something
   const auto wide = orthogonalize(x, options("you5", at::kDouble));
-  CHECK(wide.scalar_type() == at::kFloat);
+  CHECK((wide.scalar_type() == at::kFloat));
   CHECK(relative(wide, exact) < 1e-7);  // float32 rounding of the result
 }
 

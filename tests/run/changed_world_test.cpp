@@ -1,4 +1,5 @@
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -138,7 +139,7 @@ TEST_CASE("changed world: a write from outside wins over the master, where it ch
     bench.step(1);
     auto master = bench.outcome().state.at("w/master");
     {
-      const at::NoGradGuard no_grad;
+      const c10::NoGradGuard no_grad;
       bench.param("w")[2].fill_(3.0);                         // new values in one row
       bench.param("w")[3].copy_(bench.param("w")[3].clone()); // the same values in another
     }

@@ -60,16 +60,22 @@ TEST_CASE("checkpoint: saved at one world size, loaded at another, the run goes 
     const Scratch scratch;
     std::map<std::string, at::Tensor> whole;
     train(model, 1, false, 1, 4, "", scratch.path("whole"), whole);
-    const std::vector<std::tuple<int, bool, int, bool>> worlds = {{1, false, 2, true}, {2, true, 1, false}, {4, true, 3, true}, {3, false, 2, true}};
-    for (const auto& [save_ranks, save_sharded, load_ranks, load_sharded] : worlds) {
+    struct Worlds {
+      int save_ranks;
+      bool save_sharded;
+      int load_ranks;
+      bool load_sharded;
+    };
+    const std::vector<Worlds> worlds = {{1, false, 2, true}, {2, true, 1, false}, {4, true, 3, true}, {3, false, 2, true}};
+    for (const auto& w : worlds) {
       const auto middle = scratch.path("middle");
       const auto end = scratch.path("end");
       fs::remove_all(middle);
       fs::remove_all(end);
       std::map<std::string, at::Tensor> params;
-      train(model, save_ranks, save_sharded, 1, 2, "", middle, params);
-      train(model, load_ranks, load_sharded, 3, 4, middle, end, params);
-      INFO("from ", save_ranks, " to ", load_ranks, " ranks");
+      train(model, w.save_ranks, w.save_sharded, 1, 2, "", middle, params);
+      train(model, w.load_ranks, w.load_sharded, 3, 4, middle, end, params);
+      INFO("from ", w.save_ranks, " to ", w.load_ranks, " ranks");
       CHECK(first_difference(params, whole) == "");
       // The files are the same too: a checkpoint does not know how many ranks wrote it.
       CHECK(testing::read_file(data_of(end)) == testing::read_file(data_of(scratch.path("whole"))));
@@ -178,18 +184,6 @@ TEST_CASE("checkpoint: damaged, cut and lying files are refused, and the live st
   refused("a later format", [&](const std::string& folder) { testing::set_member(index_of(folder), "switchyard_checkpoint", "2"); });
   refused("steps as text", [&](const std::string& folder) { testing::set_member(index_of(folder), "applied_steps", "\"one\""); });
   refused("negative steps", [&](const std::string& folder) { testing::set_member(index_of(folder), "applied_steps", "-1"); });
-  refused("an option out of range", [&](const std::string& folder) {
-    auto text = index_text;
-    const auto options = text.find("\"options\":", text.find("\"of_muon\""));
-    const auto [begin, end] = testing::value_of(text, "momentum", options);
-    testing::write_file(index_of(folder), text.replace(begin, end - begin, "1.5"));
-  });
-  refused("an option of another type", [&](const std::string& folder) {
-    auto text = index_text;
-    const auto options = text.find("\"options\":", text.find("\"of_muon\""));
-    const auto [begin, end] = testing::value_of(text, "nesterov", options);
-    testing::write_file(index_of(folder), text.replace(begin, end - begin, "\"yes\""));
-  });
   refused("a rate below zero", [&](const std::string& folder) {
     auto text = index_text;
     const auto [begin, end] = testing::value_of(text, "lr", text.find("\"of_muon\""));
@@ -208,6 +202,28 @@ TEST_CASE("checkpoint: damaged, cut and lying files are refused, and the live st
     fs::remove(index_of(folder));
     fs::create_directory(index_of(folder));
   });
+}
+
+TEST_CASE("checkpoint: options that were set to what this plan does not allow are reported, and the plan's values hold") {
+  const testing::Threads one(1);
+  const Scratch scratch;
+  const MixedModel model;
+  auto source = model.bench();
+  source.step(1);
+  source.optimizer().save(scratch.path("c"));
+  const auto index_text = testing::read_file(index_of(scratch.path("c")));
+  for (const auto& [option, value] : std::map<std::string, std::string>{{"momentum", "1.5"}, {"nesterov", "\"yes\""}, {"ns_steps", "0"}, {"form", "[1, 2]"}}) {
+    auto text = index_text;
+    const auto [begin, end] = testing::value_of(text, option, text.find("\"options\":", text.find("\"of_muon\"")));
+    testing::write_file(index_of(scratch.path("c")), text.replace(begin, end - begin, value));
+    auto bench = model.bench();
+    const auto hash = bench.optimizer().plan().plan_hash;
+    const auto report = bench.optimizer().load(scratch.path("c"));
+    REQUIRE(report.notes.size() == 1);
+    CHECK(report.notes[0].find("`" + option + "`") != std::string::npos);
+    CHECK(bench.optimizer().plan().plan_hash == hash);
+    CHECK(bench.optimizer().applied_steps() == 1);
+  }
 }
 
 TEST_CASE("checkpoint: another plan is refused with every difference by name") {
@@ -283,6 +299,15 @@ TEST_CASE("checkpoint: writes through groups come back; what the new plan change
   same.step(2);
   CHECK(first_difference(same.outcome(), source.outcome()) == "");
 
+  // What was written after saving goes when the checkpoint is loaded.
+  same.optimizer().group("of_muon").set("momentum", 0.1);
+  same.optimizer().group("of_muon").set("nesterov", false);
+  same.optimizer().group("of_muon").set_lr(1.0);
+  same.optimizer().load(scratch.path("c"));
+  CHECK(std::get<double>(*find_option(same.optimizer().group("of_muon").options(), "momentum")) == 0.5);
+  CHECK(std::get<bool>(*find_option(same.optimizer().group("of_muon").options(), "nesterov")));
+  CHECK(same.optimizer().group("of_muon").lr() == 0.05);
+
   auto changed = model;
   changed.setup.lr = 0.02;
   changed.setup.options.emplace_back("momentum", 0.8);
@@ -295,6 +320,46 @@ TEST_CASE("checkpoint: writes through groups come back; what the new plan change
   CHECK(other.optimizer().group("of_muon").lr() == 0.02);
   CHECK(std::get<double>(*find_option(other.optimizer().group("of_muon").options(), "momentum")) == 0.8);
   CHECK(other.optimizer().applied_steps() == 1);
+}
+
+TEST_CASE("checkpoint: writes that are legal only together come back together") {
+  const testing::Threads one(1);
+  const Scratch scratch;
+  const auto registry = builtin_registry();
+  const auto make = [&] {
+    return ComposedOptimizer({{.id = "g", .plugin = "sgd", .parameters = {"p"}, .options = {{"momentum", 0.9}, {"nesterov", true}}}}, 0.1,
+                             {{"p", at::zeros({3}).set_requires_grad(true)}}, registry);
+  };
+  auto source = make();
+  CHECK_THROWS_AS(source.group("g").set("dampening", 0.3), OptimizerError);  // not beside nesterov
+  source.group("g").set("nesterov", false);
+  source.group("g").set("dampening", 0.3);
+  source.save(scratch.path("c"));
+  auto other = make();
+  other.load(scratch.path("c"));
+  CHECK(std::get<double>(*find_option(other.group("g").options(), "dampening")) == 0.3);
+}
+
+TEST_CASE("checkpoint: if one rank refuses, all do, and the run goes on as it was") {
+  const Scratch scratch;
+  const MixedModel model;
+  std::vector<std::string> said(3);
+  std::vector<std::string> changed(3);
+  ThreadWorld world(3);
+  world.run([&](Communicator& communicator) {
+    const auto rank = static_cast<std::size_t>(communicator.rank());
+    auto bench = model.bench(&communicator);
+    bench.step(1);
+    bench.optimizer().save(scratch.path("c"));
+    bench.step(2);
+    const auto before = bench.outcome();
+    said[rank] = thrown_by<CheckpointError>([&] { bench.optimizer().load(communicator.rank() == 1 ? scratch.path("elsewhere") : scratch.path("c")); });
+    changed[rank] = first_difference(bench.outcome(), before);
+    bench.step(3);
+    bench.optimizer().load(scratch.path("c"));
+  });
+  for (const auto& text : said) CHECK(text.find("elsewhere") != std::string::npos);
+  for (const auto& text : changed) CHECK(text == "");
 }
 
 TEST_CASE("checkpoint: a process killed while it saves leaves a checkpoint that loads") {

@@ -1,6 +1,7 @@
 #include "core/run/composed_optimizer.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -97,16 +98,16 @@ TEST_CASE("composed: a closure runs exactly once, with gradients enabled, before
   by_hand.step(1);
   int calls = 0;
   bool enabled = false;
-  const at::NoGradGuard outer;
+  const c10::NoGradGuard outer;
   const auto result = bench.optimizer().step([&] {
     ++calls;
-    enabled = at::GradMode::is_enabled();
+    enabled = c10::GradMode::is_enabled();
     bench.set_gradients(1);
     return at::tensor(2.5);
   });
   CHECK(calls == 1);
   CHECK(enabled);
-  CHECK_FALSE(at::GradMode::is_enabled());
+  CHECK_FALSE(c10::GradMode::is_enabled());
   CHECK(result.applied);
   CHECK(result.loss.item<double>() == 2.5);
   CHECK(first_difference(bench.outcome(), by_hand.outcome()) == "");

@@ -120,7 +120,7 @@ TEST_CASE("metrics: the same numbers to the bit for any ranks and shards") {
       REQUIRE(records.size() == alone.size());
       for (std::size_t i = 0; i < records.size(); ++i) {
         INFO("ranks ", ranks, sharded ? ", sharded" : "", ", record ", i, " of group ", records[i].group);
-        CHECK(records[i].values == alone[i].values);
+        CHECK((records[i].values == alone[i].values));
       }
     }
   }
@@ -160,7 +160,7 @@ TEST_CASE("metrics: a skipped step is reported with its reason, and nothing abou
   CHECK(value(sink->records[0], "applied") == 0);
   CHECK(value(sink->records[0], "skipped_steps") == 1);
   CHECK(std::isnan(value(sink->records[0], "grad_norm")));
-  CHECK(sink->records[0].texts == std::vector<std::pair<std::string, std::string>>{{"nonfinite", "embed.weight"}});
+  CHECK((sink->records[0].texts == std::vector<std::pair<std::string, std::string>>{{"nonfinite", "embed.weight"}}));
   CHECK_THROWS(value(sink->records[1], "update_rms"));
 }
 

@@ -2,6 +2,7 @@
 #include <torch/nn/modules/linear.h>
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 #include <doctest/doctest.h>
 
 #include "core/run/composed_optimizer.h"
@@ -23,7 +24,7 @@ struct Model : torch::nn::Module {
     body = register_module("body", torch::nn::Linear(4, 4));
     head = register_module("head", std::make_shared<TableImpl>(embed->weight));
     scale = register_parameter("scale", at::ones({4}));
-    const at::NoGradGuard no_grad;
+    const c10::NoGradGuard no_grad;
     body->weight.copy_(testing::portable(2, {4, 4}));
     body->bias.zero_();
   }

@@ -47,7 +47,7 @@ TEST_CASE("piece: every element of a block lies in one piece, at its place in th
             INFO(test.name, ", ranks ", ranks, ", block ", block.name, ", rows ", rows.first, " to ", rows.last);
             const auto from = geometry.of_parameter(local, rows, piece);
             auto to = geometry.of_matrix(rebuilt, piece);
-            REQUIRE(from.sizes() == to.sizes());
+            REQUIRE((from.sizes() == to.sizes()));
             CHECK(geometry.sizes(piece) == from.sizes().vec());
             CHECK(geometry.elements(piece) == from.numel());
             CHECK(from.numel() > 0);

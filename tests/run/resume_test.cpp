@@ -44,8 +44,8 @@ constexpr int after = 10;
 conformance::Setup setup_of(const conformance::Subject& subject, const Case& one) {
   conformance::Setup setup;
   setup.seed = 800;
-  setup.items = small_items(subject, one.dtype);
-  setup.options = lively_options(subject.descriptor);
+  setup.items = conformance::small_items(subject, one.dtype);
+  setup.options = conformance::lively_options(subject.descriptor);
   setup.missing = [](int step, std::size_t item) { return item == 1 && step % 3 == 0; };
   Schedule warmup;
   warmup.warmup = 5;

@@ -9,18 +9,18 @@ using namespace switchyard;
 TEST_CASE("transfer: items arrive through any strides and dtypes, in one exchange") {
   constexpr int ranks = 3;
   constexpr int items = 40;
-  struct Plan {
+  struct Move {
     int from, to;
     std::vector<std::int64_t> shape;
     at::ScalarType dtype;
   };
   auto random = testing::random_engine(2);
-  std::vector<Plan> plans;
+  std::vector<Move> plans;
   std::vector<at::Tensor> sources;
   for (int i = 0; i < items; ++i) {
     const auto pick = [&](std::int64_t n) { return std::uniform_int_distribution<std::int64_t>(0, n - 1)(random); };
     const std::vector<at::ScalarType> dtypes = {at::kFloat, at::kDouble, at::kBFloat16, at::kByte, at::kLong};
-    Plan plan = {static_cast<int>(pick(ranks)), static_cast<int>(pick(ranks)), {pick(4), 1 + pick(5)}, dtypes[static_cast<std::size_t>(pick(5))]};
+    Move plan = {static_cast<int>(pick(ranks)), static_cast<int>(pick(ranks)), {pick(4), 1 + pick(5)}, dtypes[static_cast<std::size_t>(pick(5))]};
     sources.push_back(testing::gaussian(plan.shape, random).mul(10).abs().to(plan.dtype));
     plans.push_back(std::move(plan));
   }

@@ -2,7 +2,6 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <tuple>
 
 #include "tests/kernels/values.h"
 #include "tests/support/conformance.h"
@@ -10,6 +9,17 @@
 
 /// A block of a parameter is updated as if it were a parameter: splits, heads, batches and transposed roles change no bit.
 namespace switchyard::conformance {
+
+namespace {
+
+/// Where a block comes from.
+struct Source {
+  std::string name;
+  MatrixView view;
+  Block block;
+};
+
+}  // namespace
 
 void views_equal_separate_parameters(const Subject& subject) {
   if (!subject.matrix()) return;
@@ -24,7 +34,7 @@ void views_equal_separate_parameters(const Subject& subject) {
     Setup apart = setup;
     apart.items.clear();
     std::vector<NamedTensor> tensors;
-    std::vector<std::tuple<std::string, MatrixView, Block>> sources;
+    std::vector<Source> sources;
     for (const auto& test : testing::view_cases()) {
       const auto start = values_for(setup.seed, test.name, 0, test.shape).to(dtype);
       for (const auto& block : enumerate_blocks(test.view, test.shape)) {
@@ -34,28 +44,28 @@ void views_equal_separate_parameters(const Subject& subject) {
         named.name = name;
         named.tensor = testing::matrix_of(start, test.view, block).set_requires_grad(true);
         tensors.push_back(std::move(named));
-        sources.emplace_back(test.name, test.view, block);
+        sources.push_back({test.name, test.view, block});
       }
     }
     ComposedOptimizer optimizer(plan_of(subject, apart, tensors), tensors, subject.registry);
     for (int step = 1; step <= setup.steps; ++step) {
       for (std::size_t i = 0; i < tensors.size(); ++i) {
-        const auto& [name, view, block] = sources[i];
-        const auto& item = *std::find_if(setup.items.begin(), setup.items.end(), [&](const Item& one_item) { return one_item.name == name; });
-        tensors[i].tensor.mutable_grad() = testing::matrix_of(values_for(setup.seed, name, step, item.shape).to(dtype), view, block);
+        const auto& source = sources[i];
+        const auto& item = *std::find_if(setup.items.begin(), setup.items.end(), [&](const Item& one_item) { return one_item.name == source.name; });
+        tensors[i].tensor.mutable_grad() = testing::matrix_of(values_for(setup.seed, source.name, step, item.shape).to(dtype), source.view, source.block);
       }
       optimizer.step();
     }
     std::map<std::string, at::Tensor> state;
     for (auto& [name, tensor] : optimizer.state()) state.emplace(name, tensor);
     for (std::size_t i = 0; i < tensors.size(); ++i) {
-      const auto& [name, view, block] = sources[i];
-      INFO("plugin ", subject.descriptor.name, ", dtype ", c10::toString(dtype), ", ", name, ", block ", block.name);
-      CHECK(testing::same_bits(tensors[i].tensor.detach(), testing::matrix_of(viewed.params.at(name), view, block)));
+      const auto& source = sources[i];
+      INFO("plugin ", subject.descriptor.name, ", dtype ", c10::toString(dtype), ", ", source.name, ", block ", source.block.name);
+      CHECK(testing::same_bits(tensors[i].tensor.detach(), testing::matrix_of(viewed.params.at(source.name), source.view, source.block)));
       for (const auto& slot : subject.descriptor.active_slots(lively_options(subject.descriptor))) {
         const auto own = state.at(tensors[i].name + "/" + slot.name);
-        auto theirs = owner_slot(slot.shape) ? viewed.state.at(name + "/" + slot.name + (block.name.empty() ? "" : "/" + block.name))
-                                             : testing::matrix_of(viewed.state.at(name + "/" + slot.name), view, block);
+        auto theirs = owner_slot(slot.shape) ? viewed.state.at(source.name + "/" + slot.name + (source.block.name.empty() ? "" : "/" + source.block.name))
+                                             : testing::matrix_of(viewed.state.at(source.name + "/" + slot.name), source.view, source.block);
         CHECK(testing::same_bits(own, theirs));
       }
     }
