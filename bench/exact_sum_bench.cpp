@@ -1,5 +1,5 @@
-/// Speed of the exact sum of squares against a plain float64 one, on one thread, in one run: 4M and 64M Gaussian floats.
-/// The bar is 0.4 of the plain sum at 64M. Prints one line per size and path: GB/s and the ratio.
+/// Speed of the exact sum of squares against a plain float64 one, on one thread, in one run: 4M and 64M Gaussian
+/// floats. The bar is 0.4 of the plain sum at 64M. Prints one line per size and path: GB/s and the ratio.
 
 #include "kernels/exact_sum.h"
 
@@ -16,7 +16,8 @@ namespace {
 using switchyard::kernels::ExactPath;
 using switchyard::kernels::ExactSum;
 
-/// What one would write without the guarantee: widen, square, add; four accumulators to a lane so that latency does not count.
+/// What one would write without the guarantee: widen, square, add; four accumulators to a lane so that latency does not
+/// count.
 __attribute__((target("avx2,fma"))) double plain_sum(const float* x, std::int64_t n) {
   typedef float Floats __attribute__((vector_size(16)));
   typedef double Doubles __attribute__((vector_size(32)));
@@ -67,7 +68,8 @@ int main() {
     volatile double sink = 0;
     const auto plain = [&] { return best_seconds(repeats, [&] { sink = plain_sum(x.get(), n); }); };
     const double before = plain();
-    std::printf("%3lldM floats, one thread: plain float64 sum of squares %.1f GB/s\n", static_cast<long long>(n >> 20), gigabytes / before);
+    std::printf("%3lldM floats, one thread: plain float64 sum of squares %.1f GB/s\n", static_cast<long long>(n >> 20),
+                gigabytes / before);
     for (const ExactPath path : {ExactPath::scalar, ExactPath::wide4, ExactPath::wide8_generic, ExactPath::avx512}) {
       if (!exact_path_available(path)) continue;
       const double seconds = best_seconds(path == ExactPath::scalar ? 3 : repeats, [&] {
@@ -76,7 +78,8 @@ int main() {
         sink = sum.norm();
       });
       // The plain sum again beside each path: the machine's speed drifts.
-      std::printf("  %-14s %5.1f GB/s, ratio %.2f\n", exact_path_name(path), gigabytes / seconds, std::min(before, plain()) / seconds);
+      std::printf("  %-14s %5.1f GB/s, ratio %.2f\n", exact_path_name(path), gigabytes / seconds,
+                  std::min(before, plain()) / seconds);
     }
   }
   return 0;

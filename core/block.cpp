@@ -58,7 +58,8 @@ std::vector<Block> enumerate_blocks(const MatrixView& view, const std::vector<st
         if (view.heads_axis >= 0) {
           block.cuts[static_cast<std::size_t>(view.heads_axis)] = head_of(heads_cut, view.head_size, head);
         }
-        for (const auto& piece : {part.name, batch_name, view.heads_axis >= 0 ? "h" + std::to_string(head) : std::string()}) {
+        for (const auto& piece :
+             {part.name, batch_name, view.heads_axis >= 0 ? "h" + std::to_string(head) : std::string()}) {
           if (!piece.empty()) block.name += (block.name.empty() ? "" : "/") + piece;
         }
         block.out = 1;

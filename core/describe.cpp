@@ -5,7 +5,8 @@
 namespace switchyard {
 
 const OptionInfo* OptionTable::find(std::string_view name) const {
-  const auto found = std::find_if(options.begin(), options.end(), [&](const OptionInfo& info) { return info.name == name; });
+  const auto found =
+      std::find_if(options.begin(), options.end(), [&](const OptionInfo& info) { return info.name == name; });
   return found == options.end() ? nullptr : &*found;
 }
 
@@ -22,7 +23,8 @@ OptionValues OptionTable::defaults() const {
 }
 
 const OptionInfo* OptionTable::with_role(OptionRole role) const {
-  const auto found = std::find_if(options.begin(), options.end(), [&](const OptionInfo& info) { return info.role == role; });
+  const auto found =
+      std::find_if(options.begin(), options.end(), [&](const OptionInfo& info) { return info.role == role; });
   return found == options.end() ? nullptr : &*found;
 }
 

@@ -10,16 +10,19 @@
 
 #include "core/option.h"
 
-/// Options declared once. A plugin writes a plain struct with defaults and one table, found by argument-dependent lookup:
+/// Options declared once. A plugin writes a plain struct with defaults and one table, found by argument-dependent
+/// lookup:
 ///
 ///   struct MuonOptions { double momentum = 0.95; Momentum form = Momentum::ema; };
 ///   constexpr auto describe(of<Momentum>) { return choices(choice("ema", Momentum::ema, "..."), ...); }
 ///   constexpr auto describe(of<MuonOptions>) {
-///     return options(option("momentum", &MuonOptions::momentum, half_open(0, 1), "Decay of the average.").schedulable(), ...);
+///     return options(option("momentum", &MuonOptions::momentum, half_open(0, 1), "Decay of the
+///     average.").schedulable(), ...);
 ///   }
 ///
-/// Members may be bool, std::int64_t, double, an enum with a table of choices, or std::array<double, N>. A member without an entry
-/// in the table is a compile error (the table's length is compared with the number of members of the aggregate).
+/// Members may be bool, std::int64_t, double, an enum with a table of choices, or std::array<double, N>. A member
+/// without an entry in the table is a compile error (the table's length is compared with the number of members of the
+/// aggregate).
 namespace switchyard {
 
 template <class T>
@@ -108,12 +111,14 @@ constexpr std::size_t member_count() {
 
 template <class T, class... M>
 constexpr auto options(Option<T, M>... entries) {
-  static_assert(detail::member_count<T>() == sizeof...(M), "every member of the options struct needs one entry in its table");
+  static_assert(detail::member_count<T>() == sizeof...(M),
+                "every member of the options struct needs one entry in its table");
   return std::make_tuple(entries...);
 }
 
 /// An option table with the struct behind it erased: what a descriptor holds.
-/// `make` builds the struct from resolved values; `read` lists the values of a struct. Both empty for tables loaded from JSON.
+/// `make` builds the struct from resolved values; `read` lists the values of a struct. Both empty for tables loaded
+/// from JSON.
 struct OptionTable {
   std::vector<OptionInfo> options;
   std::function<std::shared_ptr<const void>(const OptionValues&)> make;
@@ -181,7 +186,8 @@ OptionInfo to_info(const Option<T, M>& entry) {
   } else if constexpr (std::is_same_v<M, std::int64_t>) {
     info.type = OptionType::integer;
   } else {
-    static_assert(std::is_same_v<M, double>, "options are bool, std::int64_t, double, an enum or std::array<double, N>");
+    static_assert(std::is_same_v<M, double>,
+                  "options are bool, std::int64_t, double, an enum or std::array<double, N>");
     info.type = OptionType::number;
   }
   return info;

@@ -33,8 +33,9 @@ struct Related {
   Place place;
 };
 
-/// One finding. `code` is stable ("SWY-1101"); `message` is one sentence; `label` stands under the carets; `help` holds the exact
-/// replacement; `notes` are background. `subject` names the parameter where the finding is about one (then there may be no place).
+/// One finding. `code` is stable ("SWY-1101"); `message` is one sentence; `label` stands under the carets; `help` holds
+/// the exact replacement; `notes` are background. `subject` names the parameter where the finding is about one (then
+/// there may be no place).
 struct Diagnostic {
   Severity severity = Severity::error;
   std::string code;
@@ -54,7 +55,8 @@ struct LineColumn {
 };
 LineColumn line_column(std::string_view text, std::size_t offset);
 
-/// The texts that spans point into, by file name. Owned by whoever reads files; needed only to render excerpts and line numbers.
+/// The texts that spans point into, by file name. Owned by whoever reads files; needed only to render excerpts and line
+/// numbers.
 using Sources = std::map<std::string, std::string, std::less<>>;
 
 /// An ordered collection of findings. Collect all of them, then ask `has_errors`.
@@ -85,8 +87,8 @@ class Diagnostics {
   std::vector<Diagnostic> items_;
 };
 
-/// rustc's manner: `severity[code]: message`, `--> file:line:column`, excerpt with carets, `at` pointer, `help:`, `note:`.
-/// Shows at most `limit` findings and says how many were left out.
+/// rustc's manner: `severity[code]: message`, `--> file:line:column`, excerpt with carets, `at` pointer, `help:`,
+/// `note:`. Shows at most `limit` findings and says how many were left out.
 std::string render(const Diagnostics& diagnostics, const Sources& sources, std::size_t limit = 50);
 
 /// "file:line:column", or "" when the span has no file.
@@ -102,11 +104,12 @@ class SpecError : public OptimizerError {
   Diagnostics diagnostics_;
 };
 
-/// The nearest of `candidates` to `given`, or "" if none is near: equal after lower-casing and '-' to '_', else restricted
-/// Damerau-Levenshtein distance at most max(1, length/3). Ties go to the first candidate.
+/// The nearest of `candidates` to `given`, or "" if none is near: equal after lower-casing and '-' to '_', else
+/// restricted Damerau-Levenshtein distance at most max(1, length/3). Ties go to the first candidate.
 std::string nearest(std::string_view given, const std::vector<std::string>& candidates);
 
-/// Optimal string alignment distance: insertions, deletions, substitutions and transpositions of neighbours, cost 1 each.
+/// Optimal string alignment distance: insertions, deletions, substitutions and transpositions of neighbours, cost 1
+/// each.
 std::size_t edit_distance(std::string_view a, std::string_view b);
 
 }  // namespace switchyard

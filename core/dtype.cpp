@@ -4,11 +4,16 @@ namespace switchyard {
 
 std::string_view to_string(Dtype dtype) {
   switch (dtype) {
-    case Dtype::float32: return "float32";
-    case Dtype::float64: return "float64";
-    case Dtype::bfloat16: return "bfloat16";
-    case Dtype::float16: return "float16";
-    case Dtype::other: return "other";
+    case Dtype::float32:
+      return "float32";
+    case Dtype::float64:
+      return "float64";
+    case Dtype::bfloat16:
+      return "bfloat16";
+    case Dtype::float16:
+      return "float16";
+    case Dtype::other:
+      return "other";
   }
   return "other";
 }
@@ -23,11 +28,15 @@ Dtype dtype_from_string(std::string_view name) {
 
 std::int64_t size_of(Dtype dtype) {
   switch (dtype) {
-    case Dtype::float64: return 8;
-    case Dtype::float32: return 4;
+    case Dtype::float64:
+      return 8;
+    case Dtype::float32:
+      return 4;
     case Dtype::bfloat16:
-    case Dtype::float16: return 2;
-    case Dtype::other: return 0;
+    case Dtype::float16:
+      return 2;
+    case Dtype::other:
+      return 0;
   }
   return 0;
 }

@@ -6,7 +6,8 @@
 
 namespace switchyard {
 
-/// Element types by torch's names. `other` is any type that no plugin trains (integers, bool, complex, float8, quantized).
+/// Element types by torch's names. `other` is any type that no plugin trains (integers, bool, complex, float8,
+/// quantized).
 enum class Dtype : std::uint8_t { float32, float64, bfloat16, float16, other };
 
 /// "float32", "float64", "bfloat16", "float16", "other".

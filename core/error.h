@@ -5,7 +5,8 @@
 
 namespace switchyard {
 
-/// Base of every exception that Switchyard throws on purpose. The message says what was expected, what was given and where.
+/// Base of every exception that Switchyard throws on purpose. The message says what was expected, what was given and
+/// where.
 class OptimizerError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
@@ -30,7 +31,8 @@ class CheckpointError : public OptimizerError {
   using OptimizerError::OptimizerError;
 };
 
-/// A communicator whose wait ended because a peer failed or did not arrive in time. `rank` is the rank that failed first.
+/// A communicator whose wait ended because a peer failed or did not arrive in time. `rank` is the rank that failed
+/// first.
 class CommunicatorError : public OptimizerError {
  public:
   CommunicatorError(const std::string& message, int rank) : OptimizerError(message), rank_(rank) {}

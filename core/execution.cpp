@@ -25,7 +25,8 @@ std::string settings_text(const OptimizerDescriptor& descriptor, const OptionVal
   return key;
 }
 
-std::string schedules_text(const PlannedParameter& parameter, const PlannedGroup& group, const OptimizerDescriptor& descriptor) {
+std::string schedules_text(const PlannedParameter& parameter, const PlannedGroup& group,
+                           const OptimizerDescriptor& descriptor) {
   std::string key;
   for (const auto& [name, schedule] : schedules_of(parameter, group)) {
     if (!is_rate(descriptor, name)) key += "\n" + name + "~" + dump_json(to_json(schedule));
@@ -33,7 +34,8 @@ std::string schedules_text(const PlannedParameter& parameter, const PlannedGroup
   return key;
 }
 
-void form_batches(ExecutionGroup& group, const std::vector<const PlannedParameter*>& parameters, std::int64_t workspace) {
+void form_batches(ExecutionGroup& group, const std::vector<const PlannedParameter*>& parameters,
+                  std::int64_t workspace) {
   std::map<std::pair<std::int64_t, std::int64_t>, std::vector<BlockRef>> by_shape;
   for (const auto i : group.parameters) {
     std::size_t b = 0;
@@ -45,7 +47,8 @@ void form_batches(ExecutionGroup& group, const std::vector<const PlannedParamete
   }
   const auto element = size_of(work_dtype(group.dtype));
   for (const auto& [shape, entries] : by_shape) {
-    const auto slot = padded_bytes(shape.first * shape.second, element) * (group.descriptor->traits.needs_param ? 2 : 1);
+    const auto slot =
+        padded_bytes(shape.first * shape.second, element) * (group.descriptor->traits.needs_param ? 2 : 1);
     const auto most = static_cast<std::size_t>(std::max<std::int64_t>(1, workspace / slot));
     for (std::size_t begin = 0; begin < entries.size(); begin += most) {
       const auto end = std::min(begin + most, entries.size());
@@ -53,7 +56,8 @@ void form_batches(ExecutionGroup& group, const std::vector<const PlannedParamete
       batch.out = shape.first;
       batch.in = shape.second;
       batch.work = work_dtype(group.dtype);
-      batch.entries.assign(entries.begin() + static_cast<std::ptrdiff_t>(begin), entries.begin() + static_cast<std::ptrdiff_t>(end));
+      batch.entries.assign(entries.begin() + static_cast<std::ptrdiff_t>(begin),
+                           entries.begin() + static_cast<std::ptrdiff_t>(end));
       batch.bytes = slot * static_cast<std::int64_t>(end - begin);
       group.batches.push_back(std::move(batch));
     }
@@ -62,9 +66,12 @@ void form_batches(ExecutionGroup& group, const std::vector<const PlannedParamete
 
 }  // namespace
 
-std::int64_t padded_bytes(std::int64_t elements, std::int64_t element_size) { return (elements * element_size + 63) / 64 * 64; }
+std::int64_t padded_bytes(std::int64_t elements, std::int64_t element_size) {
+  return (elements * element_size + 63) / 64 * 64;
+}
 
-std::vector<std::pair<std::string, Schedule>> schedules_of(const PlannedParameter& parameter, const PlannedGroup& group) {
+std::vector<std::pair<std::string, Schedule>> schedules_of(const PlannedParameter& parameter,
+                                                           const PlannedGroup& group) {
   const auto& own = parameter.own_settings;
   std::vector<std::pair<std::string, Schedule>> out;
   for (const auto& entry : group.schedules) {
@@ -73,8 +80,9 @@ std::vector<std::pair<std::string, Schedule>> schedules_of(const PlannedParamete
   return out;
 }
 
-std::vector<ExecutionGroup> execution_groups(const std::vector<const PlannedParameter*>& parameters, const std::vector<PlannedGroup>& groups,
-                                             const Registry& registry, std::int64_t workspace) {
+std::vector<ExecutionGroup> execution_groups(const std::vector<const PlannedParameter*>& parameters,
+                                             const std::vector<PlannedGroup>& groups, const Registry& registry,
+                                             std::int64_t workspace) {
   std::vector<std::pair<std::string, std::size_t>> order;
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     if (!parameters[i]->frozen()) order.emplace_back(parameters[i]->info.key(), i);
@@ -85,10 +93,13 @@ std::vector<ExecutionGroup> execution_groups(const std::vector<const PlannedPara
   for (const auto& [key, i] : order) {
     const auto& parameter = *parameters[i];
     const auto* descriptor = registry.find(parameter.plugin);
-    const auto group = std::find_if(groups.begin(), groups.end(), [&](const auto& one) { return one.id == parameter.optimizer; });
+    const auto group =
+        std::find_if(groups.begin(), groups.end(), [&](const auto& one) { return one.id == parameter.optimizer; });
     if (descriptor == nullptr || group == groups.end()) continue;
     auto& text = texts[parameter.plugin];
-    if (!text) text = std::make_unique<SettingsText>([descriptor](const OptionValues& values) { return settings_text(*descriptor, values); });
+    if (!text)
+      text = std::make_unique<SettingsText>(
+          [descriptor](const OptionValues& values) { return settings_text(*descriptor, values); });
     auto& execution = formed[text->of(parameter.settings) + schedules_text(parameter, *group, *descriptor) + "\n" +
                              std::string(to_string(parameter.info.dtype))];
     if (execution.parameters.empty()) {

@@ -23,8 +23,8 @@ struct PlannedBatch {
   std::int64_t bytes = 0;         ///< of the stack, with copies of the parameters where the plugin needs them
 };
 
-/// Parameters that one call of a plugin may see together: (plugin, options and schedules other than those of lr and decay, dtype),
-/// whatever the rule boundaries; for matrix plugins cut into batches by block shape and workspace.
+/// Parameters that one call of a plugin may see together: (plugin, options and schedules other than those of lr and
+/// decay, dtype), whatever the rule boundaries; for matrix plugins cut into batches by block shape and workspace.
 struct ExecutionGroup {
   const OptimizerDescriptor* descriptor = nullptr;
   Dtype dtype = Dtype::float32;
@@ -35,8 +35,9 @@ struct ExecutionGroup {
 };
 
 /// Forms the groups; frozen parameters are in none. They depend on the plan alone, so all ranks form the same.
-std::vector<ExecutionGroup> execution_groups(const std::vector<const PlannedParameter*>& parameters, const std::vector<PlannedGroup>& groups,
-                                             const Registry& registry, std::int64_t workspace);
+std::vector<ExecutionGroup> execution_groups(const std::vector<const PlannedParameter*>& parameters,
+                                             const std::vector<PlannedGroup>& groups, const Registry& registry,
+                                             std::int64_t workspace);
 
 /// The default bound of a stack in bytes.
 constexpr std::int64_t default_workspace = std::int64_t{256} << 20;
@@ -48,6 +49,7 @@ std::int64_t peak_workspace(const std::vector<ExecutionGroup>& groups);
 std::int64_t padded_bytes(std::int64_t elements, std::int64_t element_size);
 
 /// The schedules that drive a parameter: those of its group but for options that a rule or an override fixed for it.
-std::vector<std::pair<std::string, Schedule>> schedules_of(const PlannedParameter& parameter, const PlannedGroup& group);
+std::vector<std::pair<std::string, Schedule>> schedules_of(const PlannedParameter& parameter,
+                                                           const PlannedGroup& group);
 
 }  // namespace switchyard

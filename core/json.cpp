@@ -73,13 +73,20 @@ Span Json::span() const { return {file_ ? *file_ : std::string(), offset_, lengt
 
 std::string_view Json::kind_name() const {
   switch (kind_) {
-    case Kind::null: return "null";
-    case Kind::boolean: return "a boolean";
-    case Kind::integer: return "an integer";
-    case Kind::real: return "a number";
-    case Kind::string: return "a string";
-    case Kind::array: return "an array";
-    case Kind::object: return "an object";
+    case Kind::null:
+      return "null";
+    case Kind::boolean:
+      return "a boolean";
+    case Kind::integer:
+      return "an integer";
+    case Kind::real:
+      return "a number";
+    case Kind::string:
+      return "a string";
+    case Kind::array:
+      return "an array";
+    case Kind::object:
+      return "an object";
   }
   return "null";
 }
@@ -138,8 +145,9 @@ Json& Json::set(std::string key, Json value) {
   return members.back().value;
 }
 
-/// SAX receiver that builds positioned values. nlohmann's parser gives no positions, but between two tokens of valid JSON there is
-/// only white space, ',' and ':', so a token starts at the first other byte after the previous token's end.
+/// SAX receiver that builds positioned values. nlohmann's parser gives no positions, but between two tokens of valid
+/// JSON there is only white space, ',' and ':', so a token starts at the first other byte after the previous token's
+/// end.
 class JsonBuilder {
  public:
   using number_integer_t = nlohmann::json::number_integer_t;
@@ -197,7 +205,8 @@ class JsonBuilder {
     const auto [first, inserted] = frame.keys.emplace(value, KeyPlace{begin, length});
     if (!inserted) {
       frame.skip = true;
-      auto& finding = diagnostics_.error("SWY-1003", fmt::format("duplicate key `{}`", value), {span(begin, length), pointer()});
+      auto& finding =
+          diagnostics_.error("SWY-1003", fmt::format("duplicate key `{}`", value), {span(begin, length), pointer()});
       finding.label = "defined again";
       finding.related.push_back({"first defined here", {span(first->second.begin, first->second.length), ""}});
     }
@@ -205,16 +214,19 @@ class JsonBuilder {
   }
 
   bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception& error) {
-    // "[json.exception.parse_error.101] parse error at line 1, column 2: syntax error while ..." -> the part after the position.
+    // "[json.exception.parse_error.101] parse error at line 1, column 2: syntax error while ..." -> the part after the
+    // position.
     std::string what = error.what();
     if (const auto id = what.find("] "); id != std::string::npos) what = what.substr(id + 2);
     if (const auto colon = what.find(": "); what.rfind("parse error at", 0) == 0 && colon != std::string::npos) {
       what = what.substr(colon + 2);
     }
     std::string clean;
-    for (const auto c : what) clean += static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) > 0x7e ? '?' : c;
+    for (const auto c : what)
+      clean += static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) > 0x7e ? '?' : c;
     const auto offset = std::min(position == 0 ? 0 : position - 1, text_.size());
-    diagnostics_.error("SWY-1001", fmt::format("not valid JSON: {}", clean), {span(offset, offset < text_.size() ? 1 : 0), ""});
+    diagnostics_.error("SWY-1001", fmt::format("not valid JSON: {}", clean),
+                       {span(offset, offset < text_.size() ? 1 : 0), ""});
     failed_ = true;
     return false;
   }
@@ -256,14 +268,15 @@ class JsonBuilder {
     std::string out;
     for (const auto& frame : stack_) {
       out += "/" + (frame.value.kind_ == Json::Kind::object ? pointer_token(frame.pending_key)
-                                                           : std::to_string(frame.value.size()));
+                                                            : std::to_string(frame.value.size()));
     }
     return out;
   }
 
   bool counted() {
     if (++values_ <= limits_.values) return true;
-    diagnostics_.error("SWY-1005", fmt::format("the document has more than {} values", limits_.values), {span(end_, 1), ""});
+    diagnostics_.error("SWY-1005", fmt::format("the document has more than {} values", limits_.values),
+                       {span(end_, 1), ""});
     failed_ = true;
     return false;
   }
@@ -309,7 +322,8 @@ class JsonBuilder {
     end_ = begin + 1;
     if (!counted()) return false;
     if (stack_.size() == limits_.depth) {
-      diagnostics_.error("SWY-1005", fmt::format("nesting is deeper than {} levels", limits_.depth), {span(begin, 1), ""});
+      diagnostics_.error("SWY-1005", fmt::format("nesting is deeper than {} levels", limits_.depth),
+                         {span(begin, 1), ""});
       failed_ = true;
       return false;
     }
@@ -343,7 +357,8 @@ class JsonBuilder {
 std::optional<Json> parse_json(std::string_view text, const std::string& file, Diagnostics& diagnostics,
                                const JsonLimits& limits) {
   if (text.size() > limits.bytes) {
-    diagnostics.error("SWY-1005", fmt::format("the document has {} bytes, more than {}", text.size(), limits.bytes), {{file, 0, 0}, ""});
+    diagnostics.error("SWY-1005", fmt::format("the document has {} bytes, more than {}", text.size(), limits.bytes),
+                      {{file, 0, 0}, ""});
     return std::nullopt;
   }
   if (text.substr(0, 3) == "\xEF\xBB\xBF") {
@@ -424,11 +439,21 @@ void dump_flat(std::string& out, const Json& value, std::string_view comma, std:
     separator = ",";
   };
   switch (value.kind()) {
-    case Json::Kind::null: out += "null"; return;
-    case Json::Kind::boolean: out += value.as_bool() ? "true" : "false"; return;
-    case Json::Kind::integer: out += std::to_string(value.as_int()); return;
-    case Json::Kind::real: dump_real(out, value.as_double()); return;
-    case Json::Kind::string: dump_string(out, value.as_string()); return;
+    case Json::Kind::null:
+      out += "null";
+      return;
+    case Json::Kind::boolean:
+      out += value.as_bool() ? "true" : "false";
+      return;
+    case Json::Kind::integer:
+      out += std::to_string(value.as_int());
+      return;
+    case Json::Kind::real:
+      dump_real(out, value.as_double());
+      return;
+    case Json::Kind::string:
+      dump_string(out, value.as_string());
+      return;
     case Json::Kind::array:
       out += '[';
       for (const auto& item : value.items()) {

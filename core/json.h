@@ -13,9 +13,10 @@
 
 namespace switchyard {
 
-/// A JSON value that remembers where it stood. The only JSON that the rest of the project sees: strict on the way in (duplicate
-/// keys, U+0000, trailing data, depth and size are refused), with checked numbers (nothing is converted silently), and
-/// deterministic on the way out (members in the order given, numbers in the shortest form that reads back equal).
+/// A JSON value that remembers where it stood. The only JSON that the rest of the project sees: strict on the way in
+/// (duplicate keys, U+0000, trailing data, depth and size are refused), with checked numbers (nothing is converted
+/// silently), and deterministic on the way out (members in the order given, numbers in the shortest form that reads
+/// back equal).
 class Json {
  public:
   enum class Kind : std::uint8_t { null, boolean, integer, real, string, array, object };
@@ -39,7 +40,8 @@ class Json {
   bool is(Kind kind) const { return kind_ == kind; }
   /// An integer or a real: JSON numbers as a user thinks of them.
   bool is_number() const { return kind_ == Kind::integer || kind_ == Kind::real; }
-  /// "null", "boolean", "integer", "number", "string", "array", "object", with an article where it reads well in a sentence.
+  /// "null", "boolean", "integer", "number", "string", "array", "object", with an article where it reads well in a
+  /// sentence.
   std::string_view kind_name() const;
 
   /// Checked access; the wrong kind is a programming error and throws std::logic_error.
@@ -48,23 +50,25 @@ class Json {
   double as_double() const;  ///< of an integer or a real
   const std::string& as_string() const;
 
-  const std::vector<Json>& items() const;            ///< of an array, else empty
-  const std::vector<Member>& members() const;        ///< of an object, else empty
+  const std::vector<Json>& items() const;      ///< of an array, else empty
+  const std::vector<Member>& members() const;  ///< of an object, else empty
   const Json* find(std::string_view key) const;
   std::size_t size() const;
 
-  Json& push(Json value);                        ///< appends to an array
-  Json& set(std::string key, Json value);        ///< appends to an object; the caller keeps keys unique
+  Json& push(Json value);                  ///< appends to an array
+  Json& set(std::string key, Json value);  ///< appends to an object; the caller keeps keys unique
   Json& set(std::string key, std::string value) { return set(std::move(key), string(std::move(value))); }
 
   /// The bytes of the value in its source; `text` of a number as written. Empty for values made in code.
   Span span() const;
-  /// Set by the parser for integers beyond int64: such a number is `real` with this flag, so that readers can refuse it.
+  /// Set by the parser for integers beyond int64: such a number is `real` with this flag, so that readers can refuse
+  /// it.
   bool overflowed_integer() const { return overflowed_; }
 
  private:
   friend class JsonBuilder;
-  using Value = std::variant<std::monostate, bool, std::int64_t, double, std::string, std::vector<Json>, std::vector<Member>>;
+  using Value =
+      std::variant<std::monostate, bool, std::int64_t, double, std::string, std::vector<Json>, std::vector<Member>>;
   Kind kind_ = Kind::null;
   bool overflowed_ = false;
   Value value_;
@@ -90,9 +94,9 @@ struct JsonLimits {
   std::size_t values = 20'000'000;
 };
 
-/// Parses one document. Syntax errors, duplicate keys, U+0000 (raw or escaped), depth and size are added to `diagnostics` with
-/// positions; nothing is returned after a syntax error or a broken limit, while duplicate keys keep the first and go on.
-/// A UTF-8 byte order mark is refused.
+/// Parses one document. Syntax errors, duplicate keys, U+0000 (raw or escaped), depth and size are added to
+/// `diagnostics` with positions; nothing is returned after a syntax error or a broken limit, while duplicate keys keep
+/// the first and go on. A UTF-8 byte order mark is refused.
 std::optional<Json> parse_json(std::string_view text, const std::string& file, Diagnostics& diagnostics,
                                const JsonLimits& limits = {});
 

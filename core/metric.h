@@ -25,8 +25,9 @@ class MetricSink {
   virtual void flush() {}
 };
 
-/// One JSON object a line: {"step": 3, "group": "hidden", "lr": 0.02, ...}; the first line is {"switchyard_metrics": 1}. Appends to
-/// an existing file. NaN and infinities are written as strings. Throws OptimizerError if the file cannot be opened or written.
+/// One JSON object a line: {"step": 3, "group": "hidden", "lr": 0.02, ...}; the first line is {"switchyard_metrics":
+/// 1}. Appends to an existing file. NaN and infinities are written as strings. Throws OptimizerError if the file cannot
+/// be opened or written.
 std::unique_ptr<MetricSink> open_jsonl_sink(const std::string& path);
 
 }  // namespace switchyard

@@ -50,10 +50,14 @@ std::string expected(const OptionInfo& option) {
   const bool bounded = std::isfinite(option.interval.low) || std::isfinite(option.interval.high);
   const auto range = bounded ? " " + to_string(option.interval) : "";
   switch (option.type) {
-    case OptionType::boolean: return "true or false";
-    case OptionType::integer: return "an integer" + range;
-    case OptionType::number: return "a number" + range;
-    case OptionType::numbers: return fmt::format("a list of {} numbers{}", option.length, bounded ? ", each" + range : "");
+    case OptionType::boolean:
+      return "true or false";
+    case OptionType::integer:
+      return "an integer" + range;
+    case OptionType::number:
+      return "a number" + range;
+    case OptionType::numbers:
+      return fmt::format("a list of {} numbers{}", option.length, bounded ? ", each" + range : "");
     case OptionType::choice: {
       std::string names;
       for (const auto& choice : option.choices) names += (names.empty() ? "" : ", ") + choice.name;
@@ -64,12 +68,14 @@ std::string expected(const OptionInfo& option) {
 }
 
 std::string check_option(const OptionInfo& option, OptionValue& value) {
-  if (const auto* integer = std::get_if<std::int64_t>(&value); integer != nullptr && option.type == OptionType::number) {
+  if (const auto* integer = std::get_if<std::int64_t>(&value);
+      integer != nullptr && option.type == OptionType::number) {
     value = static_cast<double>(*integer);
   }
   const auto legal = [&]() -> bool {
     switch (option.type) {
-      case OptionType::boolean: return std::holds_alternative<bool>(value);
+      case OptionType::boolean:
+        return std::holds_alternative<bool>(value);
       case OptionType::integer: {
         const auto* integer = std::get_if<std::int64_t>(&value);
         return integer != nullptr && option.interval.contains(static_cast<double>(*integer));

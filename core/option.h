@@ -9,7 +9,8 @@
 
 namespace switchyard {
 
-/// The value of an option of a plugin: a flag, a whole number, a number, a choice (or other text), or a short list of numbers.
+/// The value of an option of a plugin: a flag, a whole number, a number, a choice (or other text), or a short list of
+/// numbers.
 using OptionValue = std::variant<bool, std::int64_t, double, std::string, std::vector<double>>;
 
 enum class OptionType : std::uint8_t { boolean, integer, number, choice, numbers };
@@ -42,7 +43,8 @@ struct OptionChoice {
   std::string doc;
 };
 
-/// One option of a plugin, as plain data: what the JSON reader, defaults, range errors, schema and documentation derive from.
+/// One option of a plugin, as plain data: what the JSON reader, defaults, range errors, schema and documentation derive
+/// from.
 struct OptionInfo {
   std::string name;
   std::string doc;

@@ -30,7 +30,8 @@ std::int64_t extent_end(const ParameterInfo& info) {
   auto end = info.storage->offset;
   for (std::size_t axis = 0; axis < info.shape.size() && axis < info.storage->strides.size(); ++axis) {
     std::int64_t step = 0;
-    if (__builtin_mul_overflow(info.shape[axis] - 1, info.storage->strides[axis], &step) || __builtin_add_overflow(end, step, &end)) {
+    if (__builtin_mul_overflow(info.shape[axis] - 1, info.storage->strides[axis], &step) ||
+        __builtin_add_overflow(end, step, &end)) {
       return unbounded;
     }
   }
@@ -65,8 +66,8 @@ bool share_elements(const ParameterInfo& a, const ParameterInfo& b) {
   const auto high = std::min(end_a, end_b);
   if (low >= high) return false;
   if (a.storage->strides.size() != a.shape.size() || b.storage->strides.size() != b.shape.size()) return true;
-  // Interleaved views (column slices of one matrix) have overlapping extents without a common element: look at the elements
-  // themselves, unless there are so many that a careful "yes" is the better answer.
+  // Interleaved views (column slices of one matrix) have overlapping extents without a common element: look at the
+  // elements themselves, unless there are so many that a careful "yes" is the better answer.
   constexpr std::int64_t most = std::int64_t{1} << 26;
   const bool many = low < 0 || high - low > most || a.numel() > most || b.numel() > most;
   if (many || end_a == unbounded || end_b == unbounded) return true;
@@ -76,25 +77,29 @@ bool share_elements(const ParameterInfo& a, const ParameterInfo& b) {
     if (inside(position)) taken[static_cast<std::size_t>(position - low)] = true;
     return true;
   });
-  return !each_position(b, [&](std::int64_t position) { return !inside(position) || !taken[static_cast<std::size_t>(position - low)]; });
+  return !each_position(
+      b, [&](std::int64_t position) { return !inside(position) || !taken[static_cast<std::size_t>(position - low)]; });
 }
 
-/// Reports parameters of one storage that share elements without being one view. A sweep in order of offset: only parameters whose
-/// extents reach past the next one's start can share elements with it.
-void report_overlaps(const std::vector<ParameterInfo>& parameters, std::vector<std::size_t> same, Diagnostics& diagnostics) {
+/// Reports parameters of one storage that share elements without being one view. A sweep in order of offset: only
+/// parameters whose extents reach past the next one's start can share elements with it.
+void report_overlaps(const std::vector<ParameterInfo>& parameters, std::vector<std::size_t> same,
+                     Diagnostics& diagnostics) {
   std::sort(same.begin(), same.end(), [&](std::size_t a, std::size_t b) {
     return std::make_pair(parameters[a].storage->offset, a) < std::make_pair(parameters[b].storage->offset, b);
   });
   std::vector<std::size_t> open;
   for (const auto i : same) {
     const auto& entry = parameters[i];
-    open.erase(std::remove_if(open.begin(), open.end(), [&](std::size_t j) { return extent_end(parameters[j]) <= entry.storage->offset; }),
+    open.erase(std::remove_if(open.begin(), open.end(),
+                              [&](std::size_t j) { return extent_end(parameters[j]) <= entry.storage->offset; }),
                open.end());
     for (const auto j : open) {
       const auto& other = parameters[j];
       if (!share_elements(other, entry)) continue;
-      auto& finding = diagnostics.error("SWY-2103", fmt::format("`{}` {} and `{}` {} are different views of the same elements", other.name(),
-                                                                to_string(other.shape), entry.name(), to_string(entry.shape)));
+      auto& finding = diagnostics.error(
+          "SWY-2103", fmt::format("`{}` {} and `{}` {} are different views of the same elements", other.name(),
+                                  to_string(other.shape), entry.name(), to_string(entry.shape)));
       finding.subject = entry.name();
       finding.help = "tie parameters as one view, or make one of them a copy";
     }
@@ -116,30 +121,34 @@ ParameterTable ParameterTable::build(std::vector<ParameterInfo> entries, Diagnos
   std::unordered_map<std::string, std::size_t> by_view;
   for (std::size_t i = 0; i < entries.size(); ++i) {
     auto& entry = entries[i];
-    if (entry.names.empty() || std::any_of(entry.names.begin(), entry.names.end(), [](const auto& name) { return name.empty(); })) {
-      diagnostics.error("SWY-2101", fmt::format("parameter {} of the model has an empty name", i)).help = "give every parameter a name";
+    if (entry.names.empty() ||
+        std::any_of(entry.names.begin(), entry.names.end(), [](const auto& name) { return name.empty(); })) {
+      diagnostics.error("SWY-2101", fmt::format("parameter {} of the model has an empty name", i)).help =
+          "give every parameter a name";
       continue;
     }
     if (checked_numel(entry.shape) < 0) {
-      auto& finding =
-          diagnostics.error("SWY-2104", fmt::format("`{}` has an impossible shape {}", entry.name(), to_string(entry.shape)));
+      auto& finding = diagnostics.error(
+          "SWY-2104", fmt::format("`{}` has an impossible shape {}", entry.name(), to_string(entry.shape)));
       finding.subject = entry.name();
       finding.help = "sizes must be >= 0 and their product below 2^63";
       continue;
     }
     if (entry.storage && entry.numel() > 0) {
-      const auto view = fmt::format("{} {} {} {} {}", entry.storage->offset, to_string(entry.shape), to_string(entry.storage->strides),
-                                    entry.dtype_name, entry.storage->id);
+      const auto view = fmt::format("{} {} {} {} {}", entry.storage->offset, to_string(entry.shape),
+                                    to_string(entry.storage->strides), entry.dtype_name, entry.storage->id);
       const auto [twin, fresh] = by_view.emplace(view, table.parameters_.size());
       if (!fresh) {
         auto& first = table.parameters_[twin->second];
         if (first.requires_grad != entry.requires_grad) {
-          diagnostics.warning("SWY-2105", fmt::format("`{}` and `{}` are one tensor but disagree on requires_grad; it is trained",
-                                                      first.name(), entry.name()));
+          diagnostics.warning("SWY-2105",
+                              fmt::format("`{}` and `{}` are one tensor but disagree on requires_grad; it is trained",
+                                          first.name(), entry.name()));
           first.requires_grad = true;
         }
         for (auto& name : entry.names) {
-          if (std::find(first.names.begin(), first.names.end(), name) == first.names.end()) first.names.push_back(std::move(name));
+          if (std::find(first.names.begin(), first.names.end(), name) == first.names.end())
+            first.names.push_back(std::move(name));
         }
         continue;
       }

@@ -20,12 +20,12 @@ struct StorageInfo {
 
 /// One tensor of a model as rules see it: logical (global) names and shape, never a local shard.
 struct ParameterInfo {
-  std::vector<std::string> names;    ///< every name; the first is the display name
-  std::vector<std::int64_t> shape;   ///< logical
+  std::vector<std::string> names;   ///< every name; the first is the display name
+  std::vector<std::int64_t> shape;  ///< logical
   Dtype dtype = Dtype::float32;
   std::string dtype_name = "float32";  ///< as given, for types that `Dtype` does not list
   bool requires_grad = true;
-  std::string module;                ///< class name of the owning module, "" if unknown
+  std::string module;  ///< class name of the owning module, "" if unknown
   std::optional<StorageInfo> storage;
 
   const std::string& name() const { return names.front(); }
@@ -38,10 +38,10 @@ struct ParameterInfo {
 /// All tensors of a model, ties merged. The order is that of first registration.
 class ParameterTable {
  public:
-  /// Merges entries that are one tensor (same storage id, offset, shape and strides; tensors without elements are never tied) and
-  /// checks the rest. Reported: no name (SWY-2101), one name for two tensors (SWY-2102), overlapping but different views
-  /// (SWY-2103), negative sizes or an element count beyond 2^63 - 1 (SWY-2104), a tie whose entries disagree on requires_grad
-  /// (SWY-2105, a warning; the tensor is then trainable).
+  /// Merges entries that are one tensor (same storage id, offset, shape and strides; tensors without elements are never
+  /// tied) and checks the rest. Reported: no name (SWY-2101), one name for two tensors (SWY-2102), overlapping but
+  /// different views (SWY-2103), negative sizes or an element count beyond 2^63 - 1 (SWY-2104), a tie whose entries
+  /// disagree on requires_grad (SWY-2105, a warning; the tensor is then trainable).
   static ParameterTable build(std::vector<ParameterInfo> entries, Diagnostics& diagnostics);
 
   const std::vector<ParameterInfo>& parameters() const { return parameters_; }
@@ -50,7 +50,7 @@ class ParameterTable {
   /// The tensor with this name (any of its names); null if there is none.
   const ParameterInfo* find(const std::string& name) const;
 
-  std::int64_t numel() const;            ///< elements of all tensors, each counted once
+  std::int64_t numel() const;  ///< elements of all tensors, each counted once
   std::size_t name_count() const { return by_name_.size(); }
 
  private:

@@ -53,7 +53,8 @@ void describe_parts(PlannedParameter& parameter, const OptimizerDescriptor& desc
 }
 
 const PlannedGroup* Plan::find_group(std::string_view id) const {
-  const auto found = std::find_if(groups.begin(), groups.end(), [&](const PlannedGroup& group) { return group.id == id; });
+  const auto found =
+      std::find_if(groups.begin(), groups.end(), [&](const PlannedGroup& group) { return group.id == id; });
   return found == groups.end() ? nullptr : &*found;
 }
 
@@ -77,10 +78,14 @@ Json to_json(const OptionValue& value) {
 
 std::optional<OptionValue> option_value_from_json(const Json& value) {
   switch (value.kind()) {
-    case Json::Kind::boolean: return value.as_bool();
-    case Json::Kind::integer: return value.as_int();
-    case Json::Kind::real: return value.as_double();
-    case Json::Kind::string: return value.as_string();
+    case Json::Kind::boolean:
+      return value.as_bool();
+    case Json::Kind::integer:
+      return value.as_int();
+    case Json::Kind::real:
+      return value.as_double();
+    case Json::Kind::string:
+      return value.as_string();
     case Json::Kind::array: {
       std::vector<double> numbers;
       for (const auto& item : value.items()) {
@@ -90,7 +95,8 @@ std::optional<OptionValue> option_value_from_json(const Json& value) {
       return numbers;
     }
     case Json::Kind::null:
-    case Json::Kind::object: break;
+    case Json::Kind::object:
+      break;
   }
   return std::nullopt;
 }
@@ -190,7 +196,8 @@ Json to_json(const Plan& plan, const Sources& sources) {
   json.set("state_hash", plan.state_hash);
   json.set("plan_hash", plan.plan_hash);
   auto parameters = Json::array();
-  for (const auto& parameter : plan.parameters) parameters.push(to_json(parameter, plan.find_group(parameter.optimizer)));
+  for (const auto& parameter : plan.parameters)
+    parameters.push(to_json(parameter, plan.find_group(parameter.optimizer)));
   json.set("parameters", std::move(parameters));
   auto diagnostics = Json::array();
   for (const auto& diagnostic : plan.diagnostics.items()) diagnostics.push(to_json(diagnostic, sources));

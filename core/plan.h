@@ -41,16 +41,16 @@ struct PlannedPart {
 /// What will happen to one tensor, and why.
 struct PlannedParameter {
   ParameterInfo info;
-  std::string rule;       ///< id of the rule that took it, or "fallback"
-  std::string optimizer;  ///< id of the optimizer, or "freeze"
-  std::string plugin;     ///< "" when frozen
-  std::string reason;     ///< one sentence for people: what matched
-  MatrixView view;        ///< of matrix plugins
+  std::string rule;                ///< id of the rule that took it, or "fallback"
+  std::string optimizer;           ///< id of the optimizer, or "freeze"
+  std::string plugin;              ///< "" when frozen
+  std::string reason;              ///< one sentence for people: what matched
+  MatrixView view;                 ///< of matrix plugins
   std::vector<PlannedPart> parts;  ///< [] for element-wise plugins
   LrFactors factors;
-  OptionValues settings;           ///< every option of the plugin; weight decay includes decay_scale
+  OptionValues settings;                  ///< every option of the plugin; weight decay includes decay_scale
   std::vector<std::string> own_settings;  ///< options that a rule's `set` or an override fixed for this parameter
-  double decay_scale = 1;          ///< product of wd_scale factors
+  double decay_scale = 1;                 ///< product of wd_scale factors
 
   bool frozen() const { return plugin.empty(); }
   /// Every block with its shape scale; empty for element-wise plugins.
@@ -61,8 +61,8 @@ struct PlannedParameter {
 struct PlannedGroup {
   std::string id;
   std::string plugin;
-  double lr = 0;                     ///< base of its parameters
-  std::optional<double> lr_scale;    ///< set when lr = base_lr x lr_scale; then `set_lr` moves it
+  double lr = 0;                   ///< base of its parameters
+  std::optional<double> lr_scale;  ///< set when lr = base_lr x lr_scale; then `set_lr` moves it
   OptionValues options;
   std::vector<std::pair<std::string, Schedule>> schedules;  ///< by "lr" or option, in order of name
 };
@@ -103,11 +103,11 @@ struct Plan {
   std::vector<PlannedGroup> groups;          ///< in the order of the spec
   GradientPolicy gradients;
   std::vector<SinkConfig> sinks;
-  std::vector<RuleSummary> rules;            ///< in document order; the fallback is not among them
+  std::vector<RuleSummary> rules;  ///< in document order; the fallback is not among them
   std::vector<OverrideSummary> overrides;
-  std::string fallback;                      ///< "error", "freeze" or an optimizer id
-  Diagnostics diagnostics;                   ///< warnings and notes (a plan with errors is not made)
-  std::string state_hash;                    ///< 64 hex digits, see seal()
+  std::string fallback;     ///< "error", "freeze" or an optimizer id
+  Diagnostics diagnostics;  ///< warnings and notes (a plan with errors is not made)
+  std::string state_hash;   ///< 64 hex digits, see seal()
   std::string plan_hash;
 
   const PlannedGroup* find_group(std::string_view id) const;
@@ -117,11 +117,11 @@ struct Plan {
 /// Fills `parts` of a parameter from its view, its options and the plugin.
 void describe_parts(PlannedParameter& parameter, const OptimizerDescriptor& descriptor);
 
-/// One line a trained parameter, by key: key, shape, dtype, plugin, state version, slots, blocks. Free of the order of parameters,
-/// aliases, module types, sinks and notes. state_hash is the SHA-256 of the lines in order of key.
+/// One line a trained parameter, by key: key, shape, dtype, plugin, state version, slots, blocks. Free of the order of
+/// parameters, aliases, module types, sinks and notes. state_hash is the SHA-256 of the lines in order of key.
 std::map<std::string, std::string> state_lines(const Plan& plan, const Registry& registry);
-/// The same with resolved options, lr factors and schedules; and a line "" for the gradient policy. plan_hash is the SHA-256 of
-/// state_hash and of what these lines add.
+/// The same with resolved options, lr factors and schedules; and a line "" for the gradient policy. plan_hash is the
+/// SHA-256 of state_hash and of what these lines add.
 std::map<std::string, std::string> plan_lines(const Plan& plan, const Registry& registry);
 /// Computes both hashes.
 void seal(Plan& plan, const Registry& registry);

@@ -15,7 +15,8 @@ std::string suggestion(const std::string& given, const std::vector<std::string>&
 }
 
 /// The group of the plan, its options complete and checked.
-PlannedGroup resolve(const ParameterGroup& group, const OptimizerDescriptor& descriptor, double base_lr, Diagnostics& diagnostics) {
+PlannedGroup resolve(const ParameterGroup& group, const OptimizerDescriptor& descriptor, double base_lr,
+                     Diagnostics& diagnostics) {
   PlannedGroup planned;
   planned.id = group.id;
   planned.plugin = group.plugin;
@@ -25,13 +26,16 @@ PlannedGroup resolve(const ParameterGroup& group, const OptimizerDescriptor& des
   for (const auto& [name, given] : group.options) {
     const auto* info = descriptor.table.find(name);
     if (info == nullptr) {
-      diagnostics.error("SWY-1101", fmt::format("group `{}`: unknown option `{}` for plugin `{}`", group.id, name, group.plugin)).help =
-          suggestion(name, descriptor.table.names());
+      diagnostics
+          .error("SWY-1101",
+                 fmt::format("group `{}`: unknown option `{}` for plugin `{}`", group.id, name, group.plugin))
+          .help = suggestion(name, descriptor.table.names());
       continue;
     }
     auto value = given;
     if (const auto wanted = check_option(*info, value); !wanted.empty()) {
-      diagnostics.error("SWY-1102", fmt::format("group `{}`: `{}` is {}, expected {}", group.id, name, to_string(given), wanted));
+      diagnostics.error("SWY-1102",
+                        fmt::format("group `{}`: `{}` is {}, expected {}", group.id, name, to_string(given), wanted));
       continue;
     }
     *find_option(planned.options, name) = value;
@@ -39,12 +43,14 @@ PlannedGroup resolve(const ParameterGroup& group, const OptimizerDescriptor& des
   for (const auto& [name, schedule] : group.schedules) {
     const auto* info = descriptor.table.find(name);
     if (name != "lr" && (info == nullptr || !info->schedulable)) {
-      diagnostics.error("SWY-1103", fmt::format("group `{}`: `{}` of plugin `{}` cannot be scheduled", group.id, name, group.plugin));
+      diagnostics.error(
+          "SWY-1103", fmt::format("group `{}`: `{}` of plugin `{}` cannot be scheduled", group.id, name, group.plugin));
       continue;
     }
     planned.schedules.emplace_back(name, schedule);
   }
-  std::sort(planned.schedules.begin(), planned.schedules.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::sort(planned.schedules.begin(), planned.schedules.end(),
+            [](const auto& a, const auto& b) { return a.first < b.first; });
   if (descriptor.check) {
     if (const auto problem = descriptor.check(planned.options); !problem.empty()) {
       diagnostics.error("SWY-1104", fmt::format("group `{}`: {}", group.id, problem));
@@ -55,8 +61,8 @@ PlannedGroup resolve(const ParameterGroup& group, const OptimizerDescriptor& des
 
 }  // namespace
 
-std::optional<Plan> plan_from_groups(const std::vector<ParameterGroup>& groups, double base_lr, const ParameterTable& table,
-                                     const Registry& registry, Diagnostics& diagnostics) {
+std::optional<Plan> plan_from_groups(const std::vector<ParameterGroup>& groups, double base_lr,
+                                     const ParameterTable& table, const Registry& registry, Diagnostics& diagnostics) {
   Plan plan;
   plan.base_lr = base_lr;
   plan.fallback = "error";
@@ -71,9 +77,11 @@ std::optional<Plan> plan_from_groups(const std::vector<ParameterGroup>& groups, 
       diagnostics.error("SWY-1100", fmt::format("group `{}`: unknown plugin `{}`", group.id, group.plugin)).help =
           suggestion(group.plugin, registry.names());
     }
-    if (plan.find_group(group.id) != nullptr) diagnostics.error("SWY-2008", fmt::format("two groups are called `{}`", group.id));
+    if (plan.find_group(group.id) != nullptr)
+      diagnostics.error("SWY-2008", fmt::format("two groups are called `{}`", group.id));
     if (!std::isfinite(group.lr_scale) || group.lr_scale < 0) {
-      diagnostics.error("SWY-1102", fmt::format("group `{}`: lr_scale is {}, expected a number >= 0", group.id, shortest(group.lr_scale)));
+      diagnostics.error("SWY-1102", fmt::format("group `{}`: lr_scale is {}, expected a number >= 0", group.id,
+                                                shortest(group.lr_scale)));
     }
     plan.groups.push_back(descriptor == nullptr ? PlannedGroup{} : resolve(group, *descriptor, base_lr, diagnostics));
     for (const auto& name : group.parameters) {
@@ -81,13 +89,14 @@ std::optional<Plan> plan_from_groups(const std::vector<ParameterGroup>& groups, 
       if (info == nullptr) {
         std::vector<std::string> names;
         for (const auto& parameter : table.parameters()) names.push_back(parameter.name());
-        diagnostics.error("SWY-2005", fmt::format("group `{}` names `{}`, which is not a parameter", group.id, name)).help =
-            "nearest: " + nearest(name, names);
+        diagnostics.error("SWY-2005", fmt::format("group `{}` names `{}`, which is not a parameter", group.id, name))
+            .help = "nearest: " + nearest(name, names);
         continue;
       }
       const auto [found, inserted] = taken.emplace(info, g);
       if (!inserted && found->second != g) {
-        diagnostics.error("SWY-2006", fmt::format("`{}` is in the groups `{}` and `{}`", info->name(), groups[found->second].id, group.id));
+        diagnostics.error("SWY-2006", fmt::format("`{}` is in the groups `{}` and `{}`", info->name(),
+                                                  groups[found->second].id, group.id));
       }
     }
   }
@@ -115,7 +124,10 @@ std::optional<Plan> plan_from_groups(const std::vector<ParameterGroup>& groups, 
     planned.settings = planned_group.options;
     planned.factors.base = planned_group.lr;
     if (!trainable(info.dtype)) {
-      diagnostics.error("SWY-2106", fmt::format("`{}` is {}, which cannot be trained; freeze it", info.name(), info.dtype_name)).subject = info.name();
+      diagnostics
+          .error("SWY-2106",
+                 fmt::format("`{}` is {}, which cannot be trained; freeze it", info.name(), info.dtype_name))
+          .subject = info.name();
     }
     if (descriptor->needs_matrix()) {
       auto view = default_view(info.shape.size(), info.module);
@@ -123,8 +135,9 @@ std::optional<Plan> plan_from_groups(const std::vector<ParameterGroup>& groups, 
         if (const auto given = group.views.find(name); given != group.views.end()) view = given->second;
       }
       if (!view) {
-        auto& finding = diagnostics.error("SWY-2021", fmt::format("`{}` has shape {}: plugin `{}` needs roles for its axes", info.name(),
-                                                                  to_string(info.shape), group.plugin));
+        auto& finding =
+            diagnostics.error("SWY-2021", fmt::format("`{}` has shape {}: plugin `{}` needs roles for its axes",
+                                                      info.name(), to_string(info.shape), group.plugin));
         finding.subject = info.name();
         finding.help = "give a view with out and in axes, or put it in a group of an element-wise plugin";
         continue;
@@ -134,7 +147,8 @@ std::optional<Plan> plan_from_groups(const std::vector<ParameterGroup>& groups, 
     describe_parts(planned, *descriptor);
     plan.parameters.push_back(std::move(planned));
   }
-  if (!homeless.empty()) diagnostics.error("SWY-2003", "parameters in no group: " + homeless).help = "add them to a group, or freeze them";
+  if (!homeless.empty())
+    diagnostics.error("SWY-2003", "parameters in no group: " + homeless).help = "add them to a group, or freeze them";
   if (diagnostics.has_errors()) return std::nullopt;
   plan.diagnostics = diagnostics;
   seal(plan, registry);

@@ -9,21 +9,22 @@
 
 namespace switchyard {
 
-/// A group of parameters built in code instead of by rules: what an entry of `optimizers` and the rules that use it would say.
+/// A group of parameters built in code instead of by rules: what an entry of `optimizers` and the rules that use it
+/// would say.
 struct ParameterGroup {
   std::string id;
   std::string plugin;
-  std::vector<std::string> parameters;        ///< any name of each tensor
-  OptionValues options{};                     ///< others keep their defaults
-  double lr_scale = 1;                        ///< lr = base_lr x lr_scale
+  std::vector<std::string> parameters;                        ///< any name of each tensor
+  OptionValues options{};                                     ///< others keep their defaults
+  double lr_scale = 1;                                        ///< lr = base_lr x lr_scale
   std::vector<std::pair<std::string, Schedule>> schedules{};  ///< of "lr" or a schedulable option
   std::map<std::string, MatrixView> views{};  ///< roles by parameter name; else the default view of its ndim and module
 };
 
-/// The plan of groups built in code. Every parameter of the table must be in one group, or be frozen. All problems are reported
-/// together: unknown plugin, option, parameter or schedule, values out of range, a parameter in no group or in two, a matrix plugin
-/// without roles. Nothing is returned if there are errors.
-std::optional<Plan> plan_from_groups(const std::vector<ParameterGroup>& groups, double base_lr, const ParameterTable& table,
-                                     const Registry& registry, Diagnostics& diagnostics);
+/// The plan of groups built in code. Every parameter of the table must be in one group, or be frozen. All problems are
+/// reported together: unknown plugin, option, parameter or schedule, values out of range, a parameter in no group or in
+/// two, a matrix plugin without roles. Nothing is returned if there are errors.
+std::optional<Plan> plan_from_groups(const std::vector<ParameterGroup>& groups, double base_lr,
+                                     const ParameterTable& table, const Registry& registry, Diagnostics& diagnostics);
 
 }  // namespace switchyard

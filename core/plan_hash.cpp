@@ -24,7 +24,8 @@ std::string view_text(const MatrixView& view) {
   if (view.split_axis >= 0) {
     out += fmt::format(" split={}", view.split_axis);
     for (const auto& part : view.parts) {
-      out += fmt::format(" {}:{}+{}*{}/{}", quoted(part.name), part.cut.start, part.cut.length, part.cut.times, part.cut.stride);
+      out += fmt::format(" {}:{}+{}*{}/{}", quoted(part.name), part.cut.start, part.cut.length, part.cut.times,
+                         part.cut.stride);
     }
   }
   if (view.heads_axis >= 0) out += fmt::format(" heads={}:{}", view.heads_axis, view.head_size);
@@ -35,12 +36,14 @@ std::string view_text(const MatrixView& view) {
 class Lines {
  public:
   explicit Lines(const OptimizerDescriptor& descriptor)
-      : descriptor_(descriptor), slots_([this](const OptionValues& values) { return slots_text(values); }), settings_(settings_text) {}
+      : descriptor_(descriptor),
+        slots_([this](const OptionValues& values) { return slots_text(values); }),
+        settings_(settings_text) {}
 
   /// Key, shape, dtype, plugin, state version, slots, blocks.
   std::string state(const PlannedParameter& parameter, const std::string& key) {
-    auto out = quoted(key) + " " + to_string(parameter.info.shape) + " " + std::string(to_string(parameter.info.dtype)) + " " +
-               slots_.of(parameter.settings);
+    auto out = quoted(key) + " " + to_string(parameter.info.shape) + " " +
+               std::string(to_string(parameter.info.dtype)) + " " + slots_.of(parameter.settings);
     if (descriptor_.needs_matrix()) out += " " + view_text(parameter.view);
     return out;
   }
@@ -58,14 +61,16 @@ class Lines {
     std::sort(scales.begin(), scales.end());
     for (const auto scale : scales) out += " x" + shortest(scale);
     out += " modular_norm=" + shortest(factors.modular_norm);
-    for (const auto& [name, schedule] : schedules_of(parameter, group)) out += " " + name + "~" + dump_json(to_json(schedule));
+    for (const auto& [name, schedule] : schedules_of(parameter, group))
+      out += " " + name + "~" + dump_json(to_json(schedule));
     return out;
   }
 
  private:
   std::string slots_text(const OptionValues& values) const {
     auto out = fmt::format("{} v{}", descriptor_.name, descriptor_.state_version);
-    for (const auto& slot : descriptor_.active_slots(values)) out += fmt::format(" {}#{}", slot.name, static_cast<int>(slot.shape));
+    for (const auto& slot : descriptor_.active_slots(values))
+      out += fmt::format(" {}#{}", slot.name, static_cast<int>(slot.shape));
     if (descriptor_.traits.unit == Unit::run) out += fmt::format(" run={}", descriptor_.run_length(values));
     return out;
   }
@@ -81,8 +86,9 @@ class Lines {
 };
 
 std::string gradients_line(const GradientPolicy& gradients) {
-  return fmt::format("gradients clip={} accumulation={} on_nonfinite={}", gradients.clip_norm ? shortest(*gradients.clip_norm) : "none",
-                     gradients.accumulation, gradients.on_nonfinite == GradientPolicy::OnNonfinite::skip ? "skip" : "error");
+  return fmt::format("gradients clip={} accumulation={} on_nonfinite={}",
+                     gradients.clip_norm ? shortest(*gradients.clip_norm) : "none", gradients.accumulation,
+                     gradients.on_nonfinite == GradientPolicy::OnNonfinite::skip ? "skip" : "error");
 }
 
 /// Calls visit(key, state, values) for each trained parameter in order of key.
@@ -98,8 +104,9 @@ void each_line(const Plan& plan, const Registry& registry, Visit&& visit) {
     const auto* descriptor = registry.find(parameter->plugin);
     const auto* group = plan.find_group(parameter->optimizer);
     if (descriptor == nullptr || group == nullptr) {
-      throw OptimizerError(fmt::format("the plan names plugin `{}` and optimizer `{}`, which this program does not have",
-                                       parameter->plugin, parameter->optimizer));
+      throw OptimizerError(
+          fmt::format("the plan names plugin `{}` and optimizer `{}`, which this program does not have",
+                      parameter->plugin, parameter->optimizer));
     }
     auto& of_plugin = lines[parameter->plugin];
     if (!of_plugin) of_plugin = std::make_unique<Lines>(*descriptor);
@@ -117,7 +124,8 @@ std::map<std::string, std::string> state_lines(const Plan& plan, const Registry&
 
 std::map<std::string, std::string> plan_lines(const Plan& plan, const Registry& registry) {
   std::map<std::string, std::string> lines;
-  each_line(plan, registry, [&](const auto& key, const auto& state, const auto& values) { lines.emplace(key, state + values); });
+  each_line(plan, registry,
+            [&](const auto& key, const auto& state, const auto& values) { lines.emplace(key, state + values); });
   lines.emplace("", gradients_line(plan.gradients));
   return lines;
 }

@@ -22,7 +22,8 @@ std::string problems_of(const OptimizerDescriptor& descriptor) {
   if (!is_identifier(descriptor.name)) problem("the name must be made of a-z, 0-9 and _");
   for (const auto& slot : descriptor.slots) {
     if (!is_identifier(slot.name)) problem(fmt::format("slot `{}` must be named with a-z, 0-9 and _", slot.name));
-    if (slot.name == "master" || slot.name == "count") problem(fmt::format("slot `{}` has a name that the executor uses itself", slot.name));
+    if (slot.name == "master" || slot.name == "count")
+      problem(fmt::format("slot `{}` has a name that the executor uses itself", slot.name));
     if (!slot.when.empty() && descriptor.table.find(slot.when) == nullptr) {
       problem(fmt::format("slot `{}` depends on `{}`, which is not an option", slot.name, slot.when));
     }
@@ -73,14 +74,17 @@ double OptimizerDescriptor::scale(const OptionValues& values, std::int64_t out, 
 void Registry::add(OptimizerDescriptor descriptor) {
   auto problems = problems_of(descriptor);
   if (find(descriptor.name) != nullptr) problems += (problems.empty() ? "" : "; ") + std::string("the name is taken");
-  if (!problems.empty()) throw OptimizerError(fmt::format("plugin `{}` cannot be registered: {}", descriptor.name, problems));
-  const auto at = std::upper_bound(optimizers_.begin(), optimizers_.end(), descriptor.name,
-                                   [](const std::string& name, const OptimizerDescriptor& other) { return name < other.name; });
+  if (!problems.empty())
+    throw OptimizerError(fmt::format("plugin `{}` cannot be registered: {}", descriptor.name, problems));
+  const auto at =
+      std::upper_bound(optimizers_.begin(), optimizers_.end(), descriptor.name,
+                       [](const std::string& name, const OptimizerDescriptor& other) { return name < other.name; });
   optimizers_.insert(at, std::move(descriptor));
 }
 
 const OptimizerDescriptor* Registry::find(std::string_view name) const {
-  const auto found = std::find_if(optimizers_.begin(), optimizers_.end(), [&](const auto& other) { return other.name == name; });
+  const auto found =
+      std::find_if(optimizers_.begin(), optimizers_.end(), [&](const auto& other) { return other.name == name; });
   return found == optimizers_.end() ? nullptr : &*found;
 }
 

@@ -23,39 +23,40 @@ enum class Unit : std::uint8_t {
   matrix,   ///< whole blocks
 };
 
-/// What a slot's shape follows. The first four live with the shard and are seen by begin and finish; the others live with the
-/// block's owner and are seen by transform.
+/// What a slot's shape follows. The first four live with the shard and are seen by begin and finish; the others live
+/// with the block's owner and are seen by transform.
 enum class SlotShape : std::uint8_t {
-  like_param,    ///< one work-dtype number an element (fp32, fp64 for fp64 parameters)
-  code_u8,       ///< one byte an element
-  per_run,       ///< one fp32 number a run (Unit::run)
-  per_out_row,   ///< [out] a block, owner
-  per_in_column, ///< [in] a block, owner
-  out_by_out,    ///< [out, out] a block, owner
-  in_by_in,      ///< [in, in] a block, owner
-  block_scalar,  ///< [] a block, owner
-  block_matrix,  ///< [out, in] a block, owner (like_param state that transform wants to see)
+  like_param,     ///< one work-dtype number an element (fp32, fp64 for fp64 parameters)
+  code_u8,        ///< one byte an element
+  per_run,        ///< one fp32 number a run (Unit::run)
+  per_out_row,    ///< [out] a block, owner
+  per_in_column,  ///< [in] a block, owner
+  out_by_out,     ///< [out, out] a block, owner
+  in_by_in,       ///< [in, in] a block, owner
+  block_scalar,   ///< [] a block, owner
+  block_matrix,   ///< [out, in] a block, owner (like_param state that transform wants to see)
 };
 inline bool owner_slot(SlotShape shape) { return shape >= SlotShape::per_out_row; }
 
-/// A buffer of state. The executor allocates, shards, saves and restores it as `<param>/<slot>` or `<param>/<slot>/<block>`.
+/// A buffer of state. The executor allocates, shards, saves and restores it as `<param>/<slot>` or
+/// `<param>/<slot>/<block>`.
 struct Slot {
   std::string name;
   SlotShape shape = SlotShape::like_param;
-  std::string when{};        ///< the slot exists only if this option is truthy (set, not zero); "" for always
+  std::string when{};  ///< the slot exists only if this option is truthy (set, not zero); "" for always
   double initial = 0;
 };
 
 /// What the executor needs to know to run a plugin; plain data.
 struct Traits {
   Unit unit = Unit::element;
-  std::int64_t run = 0;            ///< of Unit::run, unless `run_option` names the integer option that holds it
+  std::int64_t run = 0;  ///< of Unit::run, unless `run_option` names the integer option that holds it
   std::string run_option{};
-  bool needs_param = false;        ///< Stack::param is filled (an fp32 copy; the master where there is one)
-  bool needs_lr = false;           ///< Stack::lr is filled
-  bool master = false;             ///< bf16 and fp16 parameters get an fp32 master copy, kept by the executor
-  bool predicated = false;         ///< takes the skip flag on the device
-  bool scale_free = false;         ///< multiplying all gradients by a constant does not change the update
+  bool needs_param = false;            ///< Stack::param is filled (an fp32 copy; the master where there is one)
+  bool needs_lr = false;               ///< Stack::lr is filled
+  bool master = false;                 ///< bf16 and fp16 parameters get an fp32 master copy, kept by the executor
+  bool predicated = false;             ///< takes the skip flag on the device
+  bool scale_free = false;             ///< multiplying all gradients by a constant does not change the update
   std::vector<std::string> upholds{};  ///< names of constraints that hold after each step
 };
 
@@ -70,8 +71,8 @@ struct OptimizerDescriptor {
   Traits traits{};
   /// FLOPs of transform for one block [out, in]; empty for plugins without transform, or loaded from JSON.
   std::function<double(std::int64_t out, std::int64_t in, const OptionValues&)> flops{};
-  /// What options that depend on the machine resolve to here and why ("dtype auto -> bfloat16: ..."); "" if none does. Not part of
-  /// any hash, but ranks must agree. May be empty.
+  /// What options that depend on the machine resolve to here and why ("dtype auto -> bfloat16: ..."); "" if none does.
+  /// Not part of any hash, but ranks must agree. May be empty.
   std::function<std::string(const OptionValues&)> resolved{};
   /// "" if the options fit together, else one sentence (cross-field rules). May be empty.
   std::function<std::string(const OptionValues&)> check{};
@@ -91,8 +92,8 @@ struct OptimizerDescriptor {
 /// The plugins of one program: an ordinary value. There is no global one.
 class Registry {
  public:
-  /// Throws OptimizerError if the name is empty, has other characters than [a-z0-9_], or is taken; or if a slot, role or trait
-  /// of the descriptor contradicts its options (each said in one message).
+  /// Throws OptimizerError if the name is empty, has other characters than [a-z0-9_], or is taken; or if a slot, role
+  /// or trait of the descriptor contradicts its options (each said in one message).
   void add(OptimizerDescriptor descriptor);
   const OptimizerDescriptor* find(std::string_view name) const;
   /// In order of name.
@@ -112,8 +113,8 @@ Registry builtin_registry();
 
 /// Opens the registration function of the plugin in optimizers/<stem>.cpp:
 ///   SWITCHYARD_PLUGIN(muon) { registry.add({...}); }
-#define SWITCHYARD_PLUGIN(stem)                                  \
-  namespace switchyard {                                         \
-  void register_plugin_##stem(Registry& registry);               \
-  }                                                              \
+#define SWITCHYARD_PLUGIN(stem)                    \
+  namespace switchyard {                           \
+  void register_plugin_##stem(Registry& registry); \
+  }                                                \
   void switchyard::register_plugin_##stem([[maybe_unused]] ::switchyard::Registry& registry)

@@ -12,9 +12,12 @@ namespace {
 
 double fall(Schedule::Shape shape, double y) {
   switch (shape) {
-    case Schedule::Shape::linear: return 1 - y;
-    case Schedule::Shape::sqrt: return 1 - std::sqrt(y);
-    case Schedule::Shape::cosine: return 0.5 * (1 + std::cos(std::numbers::pi * y));
+    case Schedule::Shape::linear:
+      return 1 - y;
+    case Schedule::Shape::sqrt:
+      return 1 - std::sqrt(y);
+    case Schedule::Shape::cosine:
+      return 0.5 * (1 + std::cos(std::numbers::pi * y));
   }
   return 1 - y;
 }
@@ -43,31 +46,43 @@ double Schedule::operator()(std::int64_t t) const {
   if (kind == Kind::piecewise) return along(points, t);
   if (t < warmup) return peak * static_cast<double>(t + 1) / static_cast<double>(warmup);
   switch (kind) {
-    case Kind::linear: return floor + (peak - floor) * fall(Shape::linear, progress(t, warmup, total));
-    case Kind::cosine: return floor + (peak - floor) * fall(Shape::cosine, progress(t, warmup, total));
-    case Kind::wsd: return floor + (peak - floor) * fall(shape, progress(t, total - decay, total));
+    case Kind::linear:
+      return floor + (peak - floor) * fall(Shape::linear, progress(t, warmup, total));
+    case Kind::cosine:
+      return floor + (peak - floor) * fall(Shape::cosine, progress(t, warmup, total));
+    case Kind::wsd:
+      return floor + (peak - floor) * fall(shape, progress(t, total - decay, total));
     case Kind::constant:
-    case Kind::piecewise: break;
+    case Kind::piecewise:
+      break;
   }
   return peak;
 }
 
 std::string_view to_string(Schedule::Kind kind) {
   switch (kind) {
-    case Schedule::Kind::constant: return "constant";
-    case Schedule::Kind::linear: return "linear";
-    case Schedule::Kind::cosine: return "cosine";
-    case Schedule::Kind::wsd: return "wsd";
-    case Schedule::Kind::piecewise: return "piecewise";
+    case Schedule::Kind::constant:
+      return "constant";
+    case Schedule::Kind::linear:
+      return "linear";
+    case Schedule::Kind::cosine:
+      return "cosine";
+    case Schedule::Kind::wsd:
+      return "wsd";
+    case Schedule::Kind::piecewise:
+      return "piecewise";
   }
   return "constant";
 }
 
 std::string_view to_string(Schedule::Shape shape) {
   switch (shape) {
-    case Schedule::Shape::linear: return "linear";
-    case Schedule::Shape::sqrt: return "sqrt";
-    case Schedule::Shape::cosine: return "cosine";
+    case Schedule::Shape::linear:
+      return "linear";
+    case Schedule::Shape::sqrt:
+      return "sqrt";
+    case Schedule::Shape::cosine:
+      return "cosine";
   }
   return "linear";
 }
@@ -81,7 +96,8 @@ std::string to_string(const Schedule& schedule) {
   if (schedule.peak != 1) out += fmt::format(", peak {}", shortest(schedule.peak));
   if (schedule.warmup > 0) out += fmt::format(", warmup {}", schedule.warmup);
   if (schedule.kind == Schedule::Kind::constant) return out;
-  if (schedule.kind == Schedule::Kind::wsd) out += fmt::format(", decay {} ({})", schedule.decay, to_string(schedule.shape));
+  if (schedule.kind == Schedule::Kind::wsd)
+    out += fmt::format(", decay {} ({})", schedule.decay, to_string(schedule.shape));
   return out + fmt::format(", floor {}, total {}", shortest(schedule.floor), schedule.total);
 }
 

@@ -9,8 +9,8 @@
 
 namespace switchyard {
 
-/// A value as a function of t, the number of steps applied so far (t = 0 in the first). For the learning rate it is a factor with
-/// peak 1; for any other scalar option it is the option's value.
+/// A value as a function of t, the number of steps applied so far (t = 0 in the first). For the learning rate it is a
+/// factor with peak 1; for any other scalar option it is the option's value.
 ///
 /// warmup of N steps: peak (t + 1) / N for t < N. Then, with total T and x = clamp((t - N) / (T - N), 0, 1):
 ///   constant   peak
@@ -41,7 +41,8 @@ std::string_view to_string(Schedule::Kind kind);
 std::string_view to_string(Schedule::Shape shape);
 /// One line for people: "cosine, warmup 100, floor 0.1, total 20000".
 std::string to_string(const Schedule& schedule);
-/// The canonical form, steps as whole numbers (percentages resolved); the form that plans hold and that hashes are made of.
+/// The canonical form, steps as whole numbers (percentages resolved); the form that plans hold and that hashes are made
+/// of.
 Json to_json(const Schedule& schedule);
 
 /// Smallest and largest value that the schedule takes; what range checks of a scheduled option compare.

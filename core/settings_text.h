@@ -9,8 +9,8 @@
 
 namespace switchyard {
 
-/// Remembers a text made of resolved options. A model has many parameters and few different settings, so comparing with the last
-/// few is much cheaper than formatting again.
+/// Remembers a text made of resolved options. A model has many parameters and few different settings, so comparing with
+/// the last few is much cheaper than formatting again.
 class SettingsText {
  public:
   explicit SettingsText(std::function<std::string(const OptionValues&)> make) : make_(std::move(make)) {}

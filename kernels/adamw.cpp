@@ -21,7 +21,8 @@ void require(bool ok, const std::string& what) {
 
 void check(const at::Tensor& param, const at::Tensor& grad, const at::Tensor& m, const at::Tensor& v,
            const at::Tensor& vmax, const AdamW& o) {
-  require(param.defined() && grad.defined() && m.defined() && v.defined(), "param, grad, exp_avg and exp_avg_sq must be defined");
+  require(param.defined() && grad.defined() && m.defined() && v.defined(),
+          "param, grad, exp_avg and exp_avg_sq must be defined");
   require(!o.amsgrad || vmax.defined(), "amsgrad needs max_exp_avg_sq");
   require(o.count >= 1, "count starts at 1, got " + std::to_string(o.count));
   require(o.beta1 >= 0 && o.beta1 < 1, "beta1 must lie in [0, 1), got " + std::to_string(o.beta1));
@@ -35,8 +36,8 @@ void check(const at::Tensor& param, const at::Tensor& grad, const at::Tensor& m,
 }
 
 /// `vectors` false: the reference, whatever the processor has.
-void run(const at::Tensor& param, const at::Tensor& grad, const at::Tensor& m, const at::Tensor& v, const at::Tensor& vmax,
-         const AdamW& o, bool vectors) {
+void run(const at::Tensor& param, const at::Tensor& grad, const at::Tensor& m, const at::Tensor& v,
+         const at::Tensor& vmax, const AdamW& o, bool vectors) {
   check(param, grad, m, v, vmax, o);
   const at::ScalarType compute = m.scalar_type();
   const AdamWScalars<float> narrow(o);

@@ -1,5 +1,6 @@
 #pragma once
-/// AdamW on one tensor, in place, with the bits of torch 2.11 on the CPU and independent of position, layout and threads.
+/// AdamW on one tensor, in place, with the bits of torch 2.11 on the CPU and independent of position, layout and
+/// threads.
 
 #include <ATen/core/Tensor.h>
 
@@ -36,8 +37,8 @@ struct AdamW {
 ///   S  = sqrt(v), or of max(vmax, v) with amsgrad (NaN wins)
 ///   p  = r(p' + r(r(ns m) / r(r(S/q) + eps)))
 /// All tensors have equal sizes and any strides. exp_avg, exp_avg_sq and max_exp_avg_sq have one dtype, float32 or
-/// float64: the compute type. param and grad are float32, float64, bfloat16 or float16; grad is converted first, a param of
-/// another dtype than the state is widened and rounded once at the end (pass a master for half types).
+/// float64: the compute type. param and grad are float32, float64, bfloat16 or float16; grad is converted first, a
+/// param of another dtype than the state is widened and rounded once at the end (pass a master for half types).
 /// max_exp_avg_sq is read only with amsgrad and may be undefined otherwise. grad is never written.
 /// Same bits for every layout, cut and number of threads; AVX2+FMA where the processor has it, else `adamw_reference`.
 /// Source: torch/optim/adam.py and FusedAdamKernel.cpp of 2.11, shared/reference/performance.md 3.1.

@@ -71,10 +71,11 @@ struct Double4 {
 
 /// Whole vectors of the rows; returns how many elements it did.
 template <class L, class C = typename L::C>
-__attribute__((target("avx2,fma"))) std::int64_t vector_rows(const AdamWRows<C>& x, std::int64_t n, const AdamWScalars<C>& s,
-                                                             AdamWStage stage) {
+__attribute__((target("avx2,fma"))) std::int64_t vector_rows(const AdamWRows<C>& x, std::int64_t n,
+                                                             const AdamWScalars<C>& s, AdamWStage stage) {
   using V = typename L::V;
-  const V scale = L::all(s.scale), w = L::all(s.w), back = L::all(-s.one_minus_w), c = L::all(s.c), beta2 = L::all(s.beta2);
+  const V scale = L::all(s.scale), w = L::all(s.w), back = L::all(-s.one_minus_w), c = L::all(s.c),
+          beta2 = L::all(s.beta2);
   const V keep = L::all(s.keep), q = L::all(s.q), eps = L::all(s.eps), step = L::all(s.step);
   std::int64_t i = 0;
   for (; i + L::kLanes <= n; i += L::kLanes) {
@@ -111,17 +112,23 @@ bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_support
 template <class L, class C>
 void dispatch(const AdamWRows<C>& x, std::int64_t n, const AdamWScalars<C>& s, AdamWStage stage, bool vectors) {
   const std::int64_t done = vectors && has_avx2() ? vector_rows<L>(x, n, s, stage) : 0;
-  const AdamWRows<C> tail{x.param + done, x.grad + done, x.m + done, x.v + done, x.vmax == nullptr ? nullptr : x.vmax + done,
+  const AdamWRows<C> tail{x.param + done,
+                          x.grad + done,
+                          x.m + done,
+                          x.v + done,
+                          x.vmax == nullptr ? nullptr : x.vmax + done,
                           x.root == nullptr ? nullptr : x.root + done};
   scalar_rows(tail, n - done, s, stage);
 }
 
 }  // namespace
 
-void adamw_chunk(const AdamWRows<float>& rows, std::int64_t n, const AdamWScalars<float>& s, AdamWStage stage, bool vectors) {
+void adamw_chunk(const AdamWRows<float>& rows, std::int64_t n, const AdamWScalars<float>& s, AdamWStage stage,
+                 bool vectors) {
   dispatch<Float8>(rows, n, s, stage, vectors);
 }
-void adamw_chunk(const AdamWRows<double>& rows, std::int64_t n, const AdamWScalars<double>& s, AdamWStage stage, bool vectors) {
+void adamw_chunk(const AdamWRows<double>& rows, std::int64_t n, const AdamWScalars<double>& s, AdamWStage stage,
+                 bool vectors) {
   dispatch<Double4>(rows, n, s, stage, vectors);
 }
 

@@ -44,7 +44,9 @@ struct AdamWRows {
 enum class AdamWStage : std::uint8_t { whole, moments, update };
 
 /// AVX2+FMA if `vectors` and the processor has them, else (and in the tail) one element after the other: the same bits.
-void adamw_chunk(const AdamWRows<float>& rows, std::int64_t n, const AdamWScalars<float>& s, AdamWStage stage, bool vectors);
-void adamw_chunk(const AdamWRows<double>& rows, std::int64_t n, const AdamWScalars<double>& s, AdamWStage stage, bool vectors);
+void adamw_chunk(const AdamWRows<float>& rows, std::int64_t n, const AdamWScalars<float>& s, AdamWStage stage,
+                 bool vectors);
+void adamw_chunk(const AdamWRows<double>& rows, std::int64_t n, const AdamWScalars<double>& s, AdamWStage stage,
+                 bool vectors);
 
 }  // namespace switchyard::kernels

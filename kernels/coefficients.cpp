@@ -53,16 +53,17 @@ constexpr std::array<Coefficients, 8> kMod8{{{8.156554524902461, -22.48329292557
                                              {1.8750000011856, -1.2500000013173, 0.3750000001317}}};
 constexpr std::array<Coefficients, 5> kMod{
     {kMod8[0], kMod8[1], kMod8[2], kMod8[3], {2.3465413258596377, -1.7097828382687081, 0.42323551169305323}}};
-constexpr std::array<Coefficients, 10> kPolarExpressRepository{{{8.237312490495555, -23.157747414558184, 16.6805684114459},
-                                                                {4.082441999064836, -2.893047735332589, 0.5252849256975652},
-                                                                {3.9263479922546516, -2.8547468034765267, 0.5318022422894985},
-                                                                {3.298218713308513, -2.424541981026707, 0.486320083588441},
-                                                                {2.2970369434552573, -1.6366255812590293, 0.4002628455953622},
-                                                                {1.8763805351440364, -1.2347896577722168, 0.358918875016681},
-                                                                {1.8564423485556578, -1.2132449880815264, 0.3568003487766989},
-                                                                {1.8564356435863227, -1.2132376849334817, 0.35679963285487626},
-                                                                {1.8564311662246082, -1.2132289066937928, 0.3567953302377913},
-                                                                {1.8749954775653716, -1.249990955152559, 0.37499547758718743}}};
+constexpr std::array<Coefficients, 10> kPolarExpressRepository{
+    {{8.237312490495555, -23.157747414558184, 16.6805684114459},
+     {4.082441999064836, -2.893047735332589, 0.5252849256975652},
+     {3.9263479922546516, -2.8547468034765267, 0.5318022422894985},
+     {3.298218713308513, -2.424541981026707, 0.486320083588441},
+     {2.2970369434552573, -1.6366255812590293, 0.4002628455953622},
+     {1.8763805351440364, -1.2347896577722168, 0.358918875016681},
+     {1.8564423485556578, -1.2132449880815264, 0.3568003487766989},
+     {1.8564356435863227, -1.2132376849334817, 0.35679963285487626},
+     {1.8564311662246082, -1.2132289066937928, 0.3567953302377913},
+     {1.8749954775653716, -1.249990955152559, 0.37499547758718743}}};
 constexpr std::array<Coefficients, 8> kPolarExpressEo{{{8.2051, -22.9019, 16.4607},
                                                        {4.0664, -2.8612, 0.5184},
                                                        {3.9096, -2.8234, 0.5250},
@@ -116,7 +117,8 @@ constexpr std::array<CoefficientSet, 22> kSets{{
     {"you5", kYou5, 5, false, "J. You; optax, dion, Emerging-Optimizers (quintic)"},
     {"you6", kYou6, 6, false, "J. You; modula"},
     {"polar_express", kPolarExpress, 5, false, "Polar Express, rows 1-7 scaled by 1.01"},
-    {"polar_express_105", kPolarExpress105, 5, false, "Polar Express, rows 1-5 scaled by 1.05 (gram-newton-schulz, dmuon)"},
+    {"polar_express_105", kPolarExpress105, 5, false,
+     "Polar Express, rows 1-5 scaled by 1.05 (gram-newton-schulz, dmuon)"},
     {"pe_repo", kPolarExpressRepository, 10, false, "NoahAmsel/PolarExpress"},
     {"pe_eo", kPolarExpressEo, 5, false, "Emerging-Optimizers, polar_express"},
     {"mod", kMod, 5, false, "modded-nanogpt, dion, nanochat"},
@@ -155,7 +157,8 @@ std::vector<std::string> coefficient_set_names() {
 
 const CoefficientSet* find_coefficient_set(std::string_view name) {
   if (name == "quintic" || name == "dion") name = "you5";
-  const auto* const found = std::find_if(kSets.begin(), kSets.end(), [&](const CoefficientSet& set) { return set.name == name; });
+  const auto* const found =
+      std::find_if(kSets.begin(), kSets.end(), [&](const CoefficientSet& set) { return set.name == name; });
   return found == kSets.end() ? nullptr : found;
 }
 
@@ -166,7 +169,8 @@ std::vector<Coefficients> coefficient_set(std::string_view name, int steps) {
     for (const CoefficientSet& known : kSets) message += " " + std::string(known.name);
     throw std::invalid_argument(message);
   }
-  if (steps < 0) throw std::invalid_argument("coefficient_set: steps must not be negative, got " + std::to_string(steps));
+  if (steps < 0)
+    throw std::invalid_argument("coefficient_set: steps must not be negative, got " + std::to_string(steps));
   const auto count = static_cast<std::size_t>(steps == 0 ? set->default_steps : steps);
   std::vector<Coefficients> rows;
   rows.reserve(count);
@@ -184,7 +188,8 @@ double evaluate(std::span<const Coefficients> rows, double x) {
 
 std::string check_coefficients(std::span<const Coefficients> rows, double delta) {
   if (rows.empty()) throw std::invalid_argument("check_coefficients: there are no rows");
-  if (!(delta >= 0) || !std::isfinite(delta)) throw std::invalid_argument("check_coefficients: delta must be finite and not negative");
+  if (!(delta >= 0) || !std::isfinite(delta))
+    throw std::invalid_argument("check_coefficients: delta must be finite and not negative");
   constexpr int kLog = 1 << 16;
   constexpr int kLinear = 4097;
   const double lowest = std::log(1e-7);

@@ -39,11 +39,11 @@ struct CoefficientSet {
 /// p_T(x): the rows applied to x one after the other.
 [[nodiscard]] double evaluate(std::span<const Coefficients> rows, double x);
 
-/// Empty if 0 < p_T(x) <= 2 and finite on (0, 1 + delta], else one sentence with the first x that fails and what happened
-/// there. Grid: 2^16 log-spaced points on [1e-7, 1] and 4097 linear ones on [1, 1 + delta].
-/// delta bounds how far above 1 the largest singular value may lie after normalisation: 0.02 for bfloat16 iteration,
-/// 0.005 for float32 normalisation. Source: shared/reference/muon.md 4.3.
-/// Throws std::invalid_argument if rows is empty or delta is negative or not finite.
+/// Empty if 0 < p_T(x) <= 2 and finite on (0, 1 + delta], else one sentence with the first x that fails and what
+/// happened there. Grid: 2^16 log-spaced points on [1e-7, 1] and 4097 linear ones on [1, 1 + delta]. delta bounds how
+/// far above 1 the largest singular value may lie after normalisation: 0.02 for bfloat16 iteration, 0.005 for float32
+/// normalisation. Source: shared/reference/muon.md 4.3. Throws std::invalid_argument if rows is empty or delta is
+/// negative or not finite.
 [[nodiscard]] std::string check_coefficients(std::span<const Coefficients> rows, double delta);
 
 }  // namespace switchyard::kernels

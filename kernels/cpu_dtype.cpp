@@ -7,8 +7,8 @@
 namespace switchyard::kernels {
 namespace {
 
-/// What the processor has and the operating system saves (CPUID leaf 7 and XCR0). Read by hand: g++ 12 and clang++ 14 do
-/// not agree on the names that __builtin_cpu_supports knows.
+/// What the processor has and the operating system saves (CPUID leaf 7 and XCR0). Read by hand: g++ 12 and clang++ 14
+/// do not agree on the names that __builtin_cpu_supports knows.
 struct Bfloat16Units {
   bool avx512 = false;
   bool amx = false;
@@ -34,7 +34,8 @@ Bfloat16Units bfloat16_units() {
   if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0) return units;
   const bool avx512f = (b & (1U << 16)) != 0;
   units.amx = saves_tiles && (d & (1U << 22)) != 0 && (d & (1U << 24)) != 0;
-  if (a >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0) units.avx512 = saves_zmm && avx512f && (a & (1U << 5)) != 0;
+  if (a >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0)
+    units.avx512 = saves_zmm && avx512f && (a & (1U << 5)) != 0;
   return units;
 }
 
@@ -43,8 +44,10 @@ Bfloat16Units bfloat16_units() {
 DtypeChoice iteration_dtype_auto() {
   const Bfloat16Units units = bfloat16_units();
   if (units.amx) return {at::ScalarType::BFloat16, "the CPU has AMX-BF16: bfloat16 products with float32 accumulation"};
-  if (units.avx512) return {at::ScalarType::BFloat16, "the CPU has AVX512_BF16: bfloat16 products with float32 accumulation"};
-  return {at::ScalarType::Float, "the CPU has neither AVX512_BF16 nor AMX: bfloat16 would be about 50 times slower than float32"};
+  if (units.avx512)
+    return {at::ScalarType::BFloat16, "the CPU has AVX512_BF16: bfloat16 products with float32 accumulation"};
+  return {at::ScalarType::Float,
+          "the CPU has neither AVX512_BF16 nor AMX: bfloat16 would be about 50 times slower than float32"};
 }
 
 }  // namespace switchyard::kernels

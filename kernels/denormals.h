@@ -7,8 +7,9 @@
 
 namespace switchyard::kernels {
 
-/// While it lives, the calling thread neither flushes results to zero nor reads denormals as zero (x86 MXCSR bits 15 and
-/// 6); the state before is restored. One per worker thread, inside the parallel body. Elsewhere than on x86-64: nothing.
+/// While it lives, the calling thread neither flushes results to zero nor reads denormals as zero (x86 MXCSR bits 15
+/// and 6); the state before is restored. One per worker thread, inside the parallel body. Elsewhere than on x86-64:
+/// nothing.
 class KeepDenormals {
  public:
 #if defined(__x86_64__)

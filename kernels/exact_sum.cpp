@@ -20,8 +20,8 @@ namespace {
 constexpr std::int64_t kGrain = 64 * 1024;
 constexpr std::int64_t kMask32 = 0xffffffff;
 
-/// A finite value as mantissa * 2^exponent, rounded to 53 bits to nearest even (fewer bits where `lowest` cuts them off:
-/// no bit below 2^lowest is kept). limbs must be normalised.
+/// A finite value as mantissa * 2^exponent, rounded to 53 bits to nearest even (fewer bits where `lowest` cuts them
+/// off: no bit below 2^lowest is kept). limbs must be normalised.
 struct Rounded {
   std::uint64_t mantissa;
   int exponent;
@@ -29,7 +29,9 @@ struct Rounded {
 
 template <int Limbs, int Base>
 Rounded round_limbs(const std::array<std::int64_t, Limbs>& limbs, int lowest) {
-  const auto bit = [&](int k) { return k / 32 < Limbs - 1 ? (limbs[k / 32] >> (k % 32)) & 1 : (limbs[Limbs - 1] >> (k - 32 * (Limbs - 1))) & 1; };
+  const auto bit = [&](int k) {
+    return k / 32 < Limbs - 1 ? (limbs[k / 32] >> (k % 32)) & 1 : (limbs[Limbs - 1] >> (k - 32 * (Limbs - 1))) & 1;
+  };
   int limb = Limbs - 1;
   while (limb >= 0 && limbs[limb] == 0) --limb;
   if (limb < 0) return {0, 0};
@@ -59,9 +61,11 @@ void parallel_add(std::int64_t n, Sum& sum, Add&& add) {
 
 void require_tensor(const at::Tensor& t, std::initializer_list<at::ScalarType> types) {
   if (!t.defined()) throw std::invalid_argument("add_squares: the tensor is undefined");
-  if (!t.device().is_cpu() || t.layout() != at::kStrided) throw std::invalid_argument("add_squares: not a strided CPU tensor");
+  if (!t.device().is_cpu() || t.layout() != at::kStrided)
+    throw std::invalid_argument("add_squares: not a strided CPU tensor");
   if (std::find(types.begin(), types.end(), t.scalar_type()) == types.end()) {
-    throw std::invalid_argument(std::string("add_squares: dtype ") + at::toString(t.scalar_type()) + " needs the other accumulator or is not supported");
+    throw std::invalid_argument(std::string("add_squares: dtype ") + at::toString(t.scalar_type()) +
+                                " needs the other accumulator or is not supported");
   }
 }
 
@@ -70,7 +74,8 @@ template <class C, class Sum, class Add>
 void add_tensor(const at::Tensor& t, at::ScalarType direct, Sum& sum, Add&& add) {
   if (t.scalar_type() == direct && t.is_non_overlapping_and_dense()) {
     const C* values = t.const_data_ptr<C>();
-    parallel_add(t.numel(), sum, [&](std::int64_t begin, std::int64_t end, Sum& mine) { add(values + begin, end - begin, mine); });
+    parallel_add(t.numel(), sum,
+                 [&](std::int64_t begin, std::int64_t end, Sum& mine) { add(values + begin, end - begin, mine); });
     return;
   }
   std::mutex mutex;
@@ -141,7 +146,8 @@ void add_squares(const at::Tensor& t, ExactSum64& sum) {
 
 void add_squares(const float* values, std::int64_t n, ExactSum& sum, ExactPath path) {
   if (!exact_path_available(path)) {
-    throw std::invalid_argument(std::string("add_squares: this processor lacks the instructions of path ") + exact_path_name(path));
+    throw std::invalid_argument(std::string("add_squares: this processor lacks the instructions of path ") +
+                                exact_path_name(path));
   }
   if (path == ExactPath::automatic) path = detail::best_path();
   const KeepDenormals keep;

@@ -9,9 +9,9 @@
 
 namespace switchyard::kernels {
 
-/// sum = Sum_i limbs[i] 2^(Base + 32 i). Limbs are never negative; after normalize() all but the last are below 2^32 and
-/// the same set of elements has the same limbs. Plain data: `Limbs + 2` int64 without padding, in the order
-/// limbs, n_inf, n_nan, to be all-reduced as one int64 array (normalised first, an int64 SUM is safe for 2^31 ranks;
+/// sum = Sum_i limbs[i] 2^(Base + 32 i). Limbs are never negative; after normalize() all but the last are below 2^32
+/// and the same set of elements has the same limbs. Plain data: `Limbs + 2` int64 without padding, in the order limbs,
+/// n_inf, n_nan, to be all-reduced as one int64 array (normalised first, an int64 SUM is safe for 2^31 ranks;
 /// normalize() again afterwards).
 template <int Limbs, int Base>
 struct ExactAccumulator {
@@ -30,8 +30,8 @@ struct ExactAccumulator {
   /// The sum of squares, rounded to nearest even once; NaN if a NaN was seen, else infinity if an infinity was seen or
   /// the sum exceeds the largest double.
   [[nodiscard]] double sum() const;
-  /// Square root of the sum, which is rounded to 53 bits once (whatever its exponent), then IEEE sqrt: overflows only if
-  /// the norm itself exceeds the largest double. NaN and infinity as in sum().
+  /// Square root of the sum, which is rounded to 53 bits once (whatever its exponent), then IEEE sqrt: overflows only
+  /// if the norm itself exceeds the largest double. NaN and infinity as in sum().
   [[nodiscard]] double norm() const;
 
   [[nodiscard]] std::int64_t* words() { return limbs.data(); }
@@ -45,8 +45,8 @@ using ExactSum = ExactAccumulator<20, -298>;
 using ExactSum64 = ExactAccumulator<134, -2148>;
 static_assert(sizeof(ExactSum) == 22 * 8 && sizeof(ExactSum64) == 136 * 8);
 
-/// How to add; all paths give the same bits. `automatic` picks by processor. The others throw std::invalid_argument where
-/// the processor lacks the instructions.
+/// How to add; all paths give the same bits. `automatic` picks by processor. The others throw std::invalid_argument
+/// where the processor lacks the instructions.
 enum class ExactPath : std::uint8_t {
   automatic,
   scalar,         ///< one integer bin an exponent; the reference
@@ -57,10 +57,10 @@ enum class ExactPath : std::uint8_t {
 [[nodiscard]] bool exact_path_available(ExactPath path);
 [[nodiscard]] const char* exact_path_name(ExactPath path);
 
-/// sum += Sum t_i^2. t: CPU tensor, any shape and strides, float32, bfloat16 or float16 (ExactSum) or float64 (ExactSum64).
-/// Reads each element once, on ATen's threads, writes nothing but `sum`, which is normalised on return. Denormals count
-/// even if the caller's thread has denormals-are-zero set. Throws std::invalid_argument on other dtypes or devices.
-/// Source: shared/reference/exact_sum.md; Neal 2015 (xsum), Collange et al. 2015 (ExBLAS).
+/// sum += Sum t_i^2. t: CPU tensor, any shape and strides, float32, bfloat16 or float16 (ExactSum) or float64
+/// (ExactSum64). Reads each element once, on ATen's threads, writes nothing but `sum`, which is normalised on return.
+/// Denormals count even if the caller's thread has denormals-are-zero set. Throws std::invalid_argument on other dtypes
+/// or devices. Source: shared/reference/exact_sum.md; Neal 2015 (xsum), Collange et al. 2015 (ExBLAS).
 void add_squares(const at::Tensor& t, ExactSum& sum, ExactPath path = ExactPath::automatic);
 void add_squares(const at::Tensor& t, ExactSum64& sum);
 

@@ -14,7 +14,8 @@ struct Parts {
   unsigned exponent;
   Bits mantissa;
   explicit Parts(Bits bits)
-      : exponent(static_cast<unsigned>(bits >> MantissaBits) & kSpecial), mantissa(bits & ((Bits{1} << MantissaBits) - 1)) {
+      : exponent(static_cast<unsigned>(bits >> MantissaBits) & kSpecial),
+        mantissa(bits & ((Bits{1} << MantissaBits) - 1)) {
     if (exponent == 0) {
       exponent = 1;
     } else {

@@ -20,8 +20,10 @@ void deposit(ExactAccumulator<Limbs, Base>& sum, std::uint64_t value, int bit) {
   std::int64_t* limb = sum.limbs.data() + bit / 32;
   limb[0] += static_cast<std::int64_t>(static_cast<std::uint32_t>(shifted));
   // The last limb has no neighbours; an element never reaches beyond it.
-  if (const auto middle = static_cast<std::uint32_t>(shifted >> 32); middle != 0) limb[1] += static_cast<std::int64_t>(middle);
-  if (const auto high = static_cast<std::uint32_t>(shifted >> 64); high != 0) limb[2] += static_cast<std::int64_t>(high);
+  if (const auto middle = static_cast<std::uint32_t>(shifted >> 32); middle != 0)
+    limb[1] += static_cast<std::int64_t>(middle);
+  if (const auto high = static_cast<std::uint32_t>(shifted >> 64); high != 0)
+    limb[2] += static_cast<std::int64_t>(high);
 }
 
 /// sum += value 2^(Base + bit), 128 bits at once.

@@ -14,10 +14,10 @@
 namespace switchyard::kernels::detail {
 namespace {
 
-constexpr int kGroup = 16;                      // elements that one round of all lanes takes
-constexpr int kBlock = 128 * kGroup;            // at most 2^7 additions a lane
-constexpr int kReach = 21;                      // exponents below the anchor that a window holds exactly
-constexpr int kLowestAnchor = 1 + kReach;       // exponent 1 (and denormals) is the bottom
+constexpr int kGroup = 16;                 // elements that one round of all lanes takes
+constexpr int kBlock = 128 * kGroup;       // at most 2^7 additions a lane
+constexpr int kReach = 21;                 // exponents below the anchor that a window holds exactly
+constexpr int kLowestAnchor = 1 + kReach;  // exponent 1 (and denormals) is the bottom
 constexpr std::uint32_t kInfinity = 0x7f800000;
 
 /// Sum of a window: whole 2^gamma + rest 2^(gamma-45), and what was seen (of |bits|; smallest is of the non-zero ones).
@@ -68,10 +68,14 @@ struct Kernels {
 
 Kernels kernels_of(ExactPath path) {
   switch (path) {
-    case ExactPath::wide4: return {avx2::window<4, false>, avx2::window<4, true>};
-    case ExactPath::wide8_generic: return {avx2::window<8, false>, avx2::window<8, true>};
-    case ExactPath::avx512: return {avx512::window<8, false>, avx512::window<8, true>};
-    default: throw std::invalid_argument("add_squares: not a window path");
+    case ExactPath::wide4:
+      return {avx2::window<4, false>, avx2::window<4, true>};
+    case ExactPath::wide8_generic:
+      return {avx2::window<8, false>, avx2::window<8, true>};
+    case ExactPath::avx512:
+      return {avx512::window<8, false>, avx512::window<8, true>};
+    default:
+      throw std::invalid_argument("add_squares: not a window path");
   }
 }
 
@@ -155,23 +159,30 @@ namespace switchyard::kernels {
 bool exact_path_available(ExactPath path) {
   switch (path) {
     case ExactPath::automatic:
-    case ExactPath::scalar: return true;
+    case ExactPath::scalar:
+      return true;
     case ExactPath::wide4:
-    case ExactPath::wide8_generic: return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    case ExactPath::wide8_generic:
+      return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     case ExactPath::avx512:
-      return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-             __builtin_cpu_supports("avx512bw");
+      return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw");
   }
   return false;
 }
 
 const char* exact_path_name(ExactPath path) {
   switch (path) {
-    case ExactPath::automatic: return "automatic";
-    case ExactPath::scalar: return "scalar";
-    case ExactPath::wide4: return "wide4";
-    case ExactPath::wide8_generic: return "wide8_generic";
-    case ExactPath::avx512: return "avx512";
+    case ExactPath::automatic:
+      return "automatic";
+    case ExactPath::scalar:
+      return "scalar";
+    case ExactPath::wide4:
+      return "wide4";
+    case ExactPath::wide8_generic:
+      return "wide8_generic";
+    case ExactPath::avx512:
+      return "avx512";
   }
   return "?";
 }

@@ -119,7 +119,8 @@ void one_matrix(const T* x, T* out, const Shape& shape, const NewtonSchulz& opti
   } else if (options.dtype == at::ScalarType::Float) {
     write_back<T, float>(iterate(normalized<T, float>(x, shape, by, options.dtype), options.rows), shape, out);
   } else {
-    write_back<T, c10::BFloat16>(iterate(normalized<T, c10::BFloat16>(x, shape, by, options.dtype), options.rows), shape, out);
+    write_back<T, c10::BFloat16>(iterate(normalized<T, c10::BFloat16>(x, shape, by, options.dtype), options.rows),
+                                 shape, out);
   }
 }
 
@@ -128,13 +129,15 @@ void all_matrices(const at::Tensor& x, at::Tensor& out, const Shape& shape, cons
   const T* from = x.const_data_ptr<T>();
   T* to = out.mutable_data_ptr<T>();
   const std::int64_t count = shape.numel() == 0 ? 0 : x.numel() / shape.numel();
-  const auto one = [&](std::int64_t k) { one_matrix<T>(from + k * shape.numel(), to + k * shape.numel(), shape, options); };
+  const auto one = [&](std::int64_t k) {
+    one_matrix<T>(from + k * shape.numel(), to + k * shape.numel(), shape, options);
+  };
   if (shape.rows() >= kOneThreadSide) {
     for (std::int64_t k = 0; k < count; ++k) one(k);
     return;
   }
-  // Inside a parallel region BLAS uses one thread. A lone matrix gets an idle companion, so that it enters a region too:
-  // otherwise its bits would depend on whether it has neighbours and on the number of threads.
+  // Inside a parallel region BLAS uses one thread. A lone matrix gets an idle companion, so that it enters a region
+  // too: otherwise its bits would depend on whether it has neighbours and on the number of threads.
   at::parallel_for(0, std::max<std::int64_t>(count, 2), 1, [&](std::int64_t begin, std::int64_t end) {
     const at::NoGradGuard no_grad;
     for (std::int64_t k = begin; k < std::min(end, count); ++k) one(k);
@@ -148,14 +151,17 @@ at::Tensor orthogonalize(const at::Tensor& x, const NewtonSchulz& options) {
   if (!x.defined() || x.dim() < 2) refuse("expected a tensor [..., m, n] with at least 2 dimensions");
   if (!x.device().is_cpu() || x.layout() != at::kStrided) refuse("expected a strided CPU tensor");
   const at::ScalarType type = x.scalar_type();
-  if (type != at::ScalarType::Float && type != at::ScalarType::Double) refuse(std::string("x must be float32 or float64, got ") + at::toString(type));
-  if (options.dtype != at::ScalarType::Float && options.dtype != at::ScalarType::Double && options.dtype != at::ScalarType::BFloat16) {
+  if (type != at::ScalarType::Float && type != at::ScalarType::Double)
+    refuse(std::string("x must be float32 or float64, got ") + at::toString(type));
+  if (options.dtype != at::ScalarType::Float && options.dtype != at::ScalarType::Double &&
+      options.dtype != at::ScalarType::BFloat16) {
     refuse(std::string("iterates in Float, Double or BFloat16, not ") + at::toString(options.dtype));
   }
-  if (!(options.norm_multiplier > 0) || !std::isfinite(options.norm_multiplier)) refuse("norm_multiplier must be positive and finite");
+  if (!(options.norm_multiplier > 0) || !std::isfinite(options.norm_multiplier))
+    refuse("norm_multiplier must be positive and finite");
   const at::NoGradGuard no_grad;
-  const at::Tensor packed = x.contiguous();                           // [..., m, n]
-  at::Tensor out = at::empty(x.sizes(), at::TensorOptions(type));     // [..., m, n]
+  const at::Tensor packed = x.contiguous();                        // [..., m, n]
+  at::Tensor out = at::empty(x.sizes(), at::TensorOptions(type));  // [..., m, n]
   const Shape shape{x.size(-2), x.size(-1)};
   if (type == at::ScalarType::Float) {
     all_matrices<float>(packed, out, shape, options);

@@ -17,8 +17,8 @@ struct NewtonSchulz {
 };
 
 /// U p_T(S) V^T of each matrix, with x / (norm_multiplier ||x||_F) = U S V^T and p_T the composition of the rows.
-/// x: [..., m, n], float32 or float64, CPU, any strides; m or n may be 0. Returns a new contiguous tensor of x's shape and
-/// dtype. The Frobenius norm is exact up to one rounding to double (ExactSum; float64 after an exact power-of-two
+/// x: [..., m, n], float32 or float64, CPU, any strides; m or n may be 0. Returns a new contiguous tensor of x's shape
+/// and dtype. The Frobenius norm is exact up to one rounding to double (ExactSum; float64 after an exact power-of-two
 /// prescale), so scaling x by a power of two changes no bit, and 1e-30 and 1e+19 both work. A zero matrix gives zero, a
 /// matrix with a NaN or infinity gives all NaN. Rank-deficient: singular values 0 stay 0 up to rounding.
 /// The Gram side is the short side. The quotient is rounded to float32 (float64 with Double), then to `dtype`.

@@ -36,8 +36,10 @@ void check(std::span<const Operand> operands) {
       case at::ScalarType::Float:
       case at::ScalarType::Double:
       case at::ScalarType::BFloat16:
-      case at::ScalarType::Half: break;
-      default: refuse(i, std::string("has dtype ") + at::toString(t.scalar_type()) + ", not a floating type of ours");
+      case at::ScalarType::Half:
+        break;
+      default:
+        refuse(i, std::string("has dtype ") + at::toString(t.scalar_type()) + ", not a floating type of ours");
     }
     if (t.sizes() != operands[0].tensor.sizes()) refuse(i, "has another shape than operand 0");
     if (operands[i].access == Access::in) continue;
@@ -55,7 +57,8 @@ struct Space {
 };
 
 Space collapse(std::span<const Operand> operands) {
-  const auto lead_it = std::find_if(operands.begin(), operands.end(), [](const Operand& o) { return o.access != Access::in; });
+  const auto lead_it =
+      std::find_if(operands.begin(), operands.end(), [](const Operand& o) { return o.access != Access::in; });
   const at::Tensor& lead = lead_it == operands.end() ? operands[0].tensor : lead_it->tensor;
   std::vector<std::int64_t> order;
   for (std::int64_t d = 0; d < lead.dim(); ++d) {
@@ -121,10 +124,14 @@ void scatter_run(const C* from, T* to, std::int64_t stride, std::int64_t n) {
 template <class F>
 void with_type(at::ScalarType type, F&& f) {
   switch (type) {
-    case at::ScalarType::Float: return f(float{});
-    case at::ScalarType::Double: return f(double{});
-    case at::ScalarType::BFloat16: return f(c10::BFloat16{});
-    default: return f(c10::Half{});
+    case at::ScalarType::Float:
+      return f(float{});
+    case at::ScalarType::Double:
+      return f(double{});
+    case at::ScalarType::BFloat16:
+      return f(c10::BFloat16{});
+    default:
+      return f(c10::Half{});
   }
 }
 
@@ -135,7 +142,8 @@ struct Side {
   std::int64_t item;
   const std::vector<std::int64_t>* strides;
 
-  /// Calls run(element offset, inner stride, position in the chunk, length) for each stretch of the innermost dimension.
+  /// Calls run(element offset, inner stride, position in the chunk, length) for each stretch of the innermost
+  /// dimension.
   template <class Run>
   void runs(const std::vector<std::int64_t>& sizes, std::int64_t begin, std::int64_t n, Run&& run) const {
     const std::int64_t inner = sizes.back();
@@ -164,9 +172,11 @@ void engine(std::span<const Operand> operands, BodyRef<C> body) {
   std::array<Side, kMaxOperands> sides{};
   for (std::size_t i = 0; i < operands.size(); ++i) {
     const at::Tensor& t = operands[i].tensor;
-    // const_data_ptr: operands are read or written through raw memory; version counters and copy-on-write are the caller's.
+    // const_data_ptr: operands are read or written through raw memory; version counters and copy-on-write are the
+    // caller's.
     void* data = operands[i].access == Access::in ? const_cast<void*>(t.const_data_ptr()) : t.mutable_data_ptr();
-    sides[i] = {static_cast<std::byte*>(data), t.scalar_type(), static_cast<std::int64_t>(t.element_size()), &space.strides[i]};
+    sides[i] = {static_cast<std::byte*>(data), t.scalar_type(), static_cast<std::int64_t>(t.element_size()),
+                &space.strides[i]};
   }
   const std::int64_t chunks = (numel + kChunkElements - 1) / kChunkElements;
   at::parallel_for(0, chunks, kGrain / kChunkElements, [&](std::int64_t first, std::int64_t last) {
@@ -190,9 +200,10 @@ void engine(std::span<const Operand> operands, BodyRef<C> body) {
         chunk.rows[i] = buffers[i];
         if (operands[i].access == Access::out) continue;
         with_type(side.type, [&]<class T>(T) {
-          side.runs(space.sizes, begin, n, [&](std::int64_t offset, std::int64_t stride, std::int64_t at, std::int64_t length) {
-            gather_run(reinterpret_cast<const T*>(side.data) + offset, stride, buffers[i] + at, length);
-          });
+          side.runs(space.sizes, begin, n,
+                    [&](std::int64_t offset, std::int64_t stride, std::int64_t at, std::int64_t length) {
+                      gather_run(reinterpret_cast<const T*>(side.data) + offset, stride, buffers[i] + at, length);
+                    });
         });
       }
       body(chunk, n);
@@ -200,9 +211,10 @@ void engine(std::span<const Operand> operands, BodyRef<C> body) {
         if (direct[i] || operands[i].access == Access::in) continue;
         const Side& side = sides[i];
         with_type(side.type, [&]<class T>(T) {
-          side.runs(space.sizes, begin, n, [&](std::int64_t offset, std::int64_t stride, std::int64_t at, std::int64_t length) {
-            scatter_run(buffers[i] + at, reinterpret_cast<T*>(side.data) + offset, stride, length);
-          });
+          side.runs(space.sizes, begin, n,
+                    [&](std::int64_t offset, std::int64_t stride, std::int64_t at, std::int64_t length) {
+                      scatter_run(buffers[i] + at, reinterpret_cast<T*>(side.data) + offset, stride, length);
+                    });
         });
       }
     }

@@ -23,7 +23,7 @@
 
 namespace switchyard::kernels {
 
-inline constexpr std::size_t kMaxOperands = 8;     ///< operands of one call
+inline constexpr std::size_t kMaxOperands = 8;        ///< operands of one call
 inline constexpr std::int64_t kChunkElements = 1024;  ///< longest chunk that a body sees
 
 enum class Access : std::uint8_t { in, out, inout };
@@ -64,9 +64,8 @@ void pointwise_double(std::span<const Operand> operands, BodyRef<double> body);
 
 template <class C, class Body>
 BodyRef<C> body_ref(Body& body) {
-  return {const_cast<void*>(static_cast<const void*>(&body)), [](void* object, const Chunk<C>& chunk, std::int64_t n) {
-            (*static_cast<Body*>(object))(chunk, n);
-          }};
+  return {const_cast<void*>(static_cast<const void*>(&body)),
+          [](void* object, const Chunk<C>& chunk, std::int64_t n) { (*static_cast<Body*>(object))(chunk, n); }};
 }
 
 }  // namespace detail
@@ -74,11 +73,11 @@ BodyRef<C> body_ref(Body& body) {
 /// Calls `body(Chunk<C>, n)` until every element has been seen once; chunks run on ATen's intra-op threads, so the body
 /// must be safe to call concurrently. C is float for at::kFloat and double for at::kDouble.
 /// Operands: 1 to 8 CPU tensors, float32, float64, bfloat16 or float16 in any mix, of equal sizes, any strides
-/// (an `in` operand may be expanded; an `out` or `inout` operand may not). Other dtypes than C are converted when read and
-/// rounded to nearest even once when written. Zero elements: the body is not called.
-/// Two operands may be the same tensor only if all of them are `in`; overlapping views give unspecified values.
-/// Throws std::invalid_argument (naming the operand's index) on undefined tensors, unequal sizes, other dtypes or
-/// devices, and expanded outputs; nothing is written then. What a body throws is passed on.
+/// (an `in` operand may be expanded; an `out` or `inout` operand may not). Other dtypes than C are converted when read
+/// and rounded to nearest even once when written. Zero elements: the body is not called. Two operands may be the same
+/// tensor only if all of them are `in`; overlapping views give unspecified values. Throws std::invalid_argument (naming
+/// the operand's index) on undefined tensors, unequal sizes, other dtypes or devices, and expanded outputs; nothing is
+/// written then. What a body throws is passed on.
 template <class Body>
 void pointwise(at::ScalarType compute, std::span<const Operand> operands, Body&& body) {
   if (compute == at::ScalarType::Float) {

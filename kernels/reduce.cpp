@@ -73,11 +73,16 @@ bool all_finite(const at::Tensor& t) {
   if (t.device().is_cpu() && t.layout() == at::kStrided && t.is_non_overlapping_and_dense()) {
     const void* data = t.const_data_ptr();
     switch (t.scalar_type()) {
-      case at::ScalarType::Float: return finite_words<std::uint32_t, 0x7f800000U>(data, t.numel());
-      case at::ScalarType::Double: return finite_words<std::uint64_t, 0x7ff0000000000000U>(data, t.numel());
-      case at::ScalarType::BFloat16: return finite_words<std::uint16_t, 0x7f80U>(data, t.numel());
-      case at::ScalarType::Half: return finite_words<std::uint16_t, 0x7c00U>(data, t.numel());
-      default: break;  // pointwise below says what is wrong
+      case at::ScalarType::Float:
+        return finite_words<std::uint32_t, 0x7f800000U>(data, t.numel());
+      case at::ScalarType::Double:
+        return finite_words<std::uint64_t, 0x7ff0000000000000U>(data, t.numel());
+      case at::ScalarType::BFloat16:
+        return finite_words<std::uint16_t, 0x7f80U>(data, t.numel());
+      case at::ScalarType::Half:
+        return finite_words<std::uint16_t, 0x7c00U>(data, t.numel());
+      default:
+        break;  // pointwise below says what is wrong
     }
   }
   std::atomic<bool> finite{true};

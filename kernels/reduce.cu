@@ -26,7 +26,8 @@ __device__ Reduction block_tree(Reduction mine) {
   shared[threadIdx.x] = mine;
   for (int half = kCount / 2; half > 0; half /= 2) {
     __syncthreads();
-    if (static_cast<int>(threadIdx.x) < half) shared[threadIdx.x] = combine(shared[threadIdx.x], shared[threadIdx.x + half]);
+    if (static_cast<int>(threadIdx.x) < half)
+      shared[threadIdx.x] = combine(shared[threadIdx.x], shared[threadIdx.x + half]);
   }
   __syncthreads();
   return shared[0];

@@ -23,9 +23,9 @@ inline constexpr int kBlocks = 512;  ///< partial sums; fixed, so that the bits 
 /// Bytes of device scratch that `reduce` needs, for any n.
 [[nodiscard]] std::size_t reduce_scratch_bytes();
 
-/// *result <- the reduction of values[0 .. n). scratch: reduce_scratch_bytes() device bytes, 16-byte aligned, not shared
-/// by calls that may overlap. n may be 0: {0, 0, 1}. Same bits for the same values and n on any device.
-/// Returns the launch error (cudaErrorInvalidValue on n < 0 or a null pointer); errors of the run itself surface at the
+/// *result <- the reduction of values[0 .. n). scratch: reduce_scratch_bytes() device bytes, 16-byte aligned, not
+/// shared by calls that may overlap. n may be 0: {0, 0, 1}. Same bits for the same values and n on any device. Returns
+/// the launch error (cudaErrorInvalidValue on n < 0 or a null pointer); errors of the run itself surface at the
 /// caller's next synchronisation.
 cudaError_t reduce(const float* values, std::int64_t n, Reduction* result, void* scratch, cudaStream_t stream);
 cudaError_t reduce(const __nv_bfloat16* values, std::int64_t n, Reduction* result, void* scratch, cudaStream_t stream);

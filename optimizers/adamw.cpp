@@ -1,12 +1,13 @@
-#include "core/plugin/optimizer.h"
 #include "kernels/adamw.h"
+#include "core/plugin/optimizer.h"
 
 namespace switchyard {
 namespace kernels {
 
 constexpr auto describe(of<AdamWArithmetic>) {
-  return choices(choice("fused", AdamWArithmetic::fused, "position-free: the same bits under any sharding; torch's fused kernel"),
-                 choice("torch", AdamWArithmetic::torch, "torch's default optimizer, with torch's own square root"));
+  return choices(
+      choice("fused", AdamWArithmetic::fused, "position-free: the same bits under any sharding; torch's fused kernel"),
+      choice("torch", AdamWArithmetic::torch, "torch's default optimizer, with torch's own square root"));
 }
 
 }  // namespace kernels

@@ -10,7 +10,8 @@ namespace {
 enum class Form : std::uint8_t { ema, heavy_ball };
 
 constexpr auto describe(of<Form>) {
-  return choices(choice("ema", Form::ema, "m <- mu m + (1 - mu) g"), choice("heavy_ball", Form::heavy_ball, "m <- mu m + g"));
+  return choices(choice("ema", Form::ema, "m <- mu m + (1 - mu) g"),
+                 choice("heavy_ball", Form::heavy_ball, "m <- mu m + g"));
 }
 
 /// The named sets of kernels/coefficients.h.
@@ -19,7 +20,8 @@ enum class Set : std::uint8_t { mod, jordan, you5, you6, polar_express, deepseek
 constexpr auto describe(of<Set>) {
   return choices(choice("mod", Set::mod, "Polar Express with safety inside the recursion (modded-nanogpt, dion)"),
                  choice("jordan", Set::jordan, "(3.4445, -4.7750, 2.0315) in every step (K. Jordan, torch)"),
-                 choice("you5", Set::you5, "five tuned steps (J. You)"), choice("you6", Set::you6, "six tuned steps (modula)"),
+                 choice("you5", Set::you5, "five tuned steps (J. You)"),
+                 choice("you6", Set::you6, "six tuned steps (modula)"),
                  choice("polar_express", Set::polar_express, "Polar Express, safety 1.01 (Amsel et al.)"),
                  choice("deepseekv4", Set::deepseekv4, "eight jordan steps, two polishing steps"),
                  choice("tight5", Set::tight5, "singular values within 0.9 % of 1 on [5e-3, 1]"),
@@ -32,7 +34,8 @@ enum class Precision : std::uint8_t { automatic, float32, bfloat16, float64 };
 
 constexpr auto describe(of<Precision>) {
   return choices(choice("auto", Precision::automatic, "bfloat16 where the processor multiplies it fast, else float32"),
-                 choice("float32", Precision::float32, "single precision"), choice("bfloat16", Precision::bfloat16, "bfloat16 operands"),
+                 choice("float32", Precision::float32, "single precision"),
+                 choice("bfloat16", Precision::bfloat16, "bfloat16 operands"),
                  choice("float64", Precision::float64, "double precision; for references"));
 }
 
@@ -50,11 +53,14 @@ struct MuonOptions {
 
 constexpr auto describe(of<MuonOptions>) {
   return options(
-      option("momentum", &MuonOptions::momentum, half_open(0, 1), "mu, the decay of the gradient average m.").schedulable(),
+      option("momentum", &MuonOptions::momentum, half_open(0, 1), "mu, the decay of the gradient average m.")
+          .schedulable(),
       option("form", &MuonOptions::form, "How a new gradient enters m."),
-      option("nesterov", &MuonOptions::nesterov, "Orthogonalize the look-ahead average: mu m + (1 - mu) g, or mu m + g."),
+      option("nesterov", &MuonOptions::nesterov,
+             "Orthogonalize the look-ahead average: mu m + (1 - mu) g, or mu m + g."),
       option("coefficients", &MuonOptions::coefficients, "Coefficients of the Newton-Schulz polynomials."),
-      option("ns_steps", &MuonOptions::ns_steps, closed(1, 100), "Newton-Schulz steps; beyond the set's rows its last row repeats."),
+      option("ns_steps", &MuonOptions::ns_steps, closed(1, 100),
+             "Newton-Schulz steps; beyond the set's rows its last row repeats."),
       option("dtype", &MuonOptions::dtype, "Type of the Newton-Schulz iteration.").arithmetic(),
       option("scale", &MuonOptions::scale, "Factor of a block's update by its shape.").role(OptionRole::shape_scale),
       option("weight_decay", &MuonOptions::weight_decay, at_least(0), "wd, decoupled from the gradient.")
@@ -72,16 +78,24 @@ kernels::NewtonSchulz iteration(const MuonOptions& o, at::ScalarType work) {
   ns.rows = kernels::coefficient_set(name, static_cast<int>(o.ns_steps));
   switch (o.dtype) {
     // A parameter in double precision asks for double precision, whatever the processor is fast at.
-    case Precision::automatic: ns.dtype = work == at::kDouble ? at::kDouble : kernels::iteration_dtype_auto().dtype; break;
-    case Precision::float32: ns.dtype = at::kFloat; break;
-    case Precision::bfloat16: ns.dtype = at::kBFloat16; break;
-    case Precision::float64: ns.dtype = at::kDouble; break;
+    case Precision::automatic:
+      ns.dtype = work == at::kDouble ? at::kDouble : kernels::iteration_dtype_auto().dtype;
+      break;
+    case Precision::float32:
+      ns.dtype = at::kFloat;
+      break;
+    case Precision::bfloat16:
+      ns.dtype = at::kBFloat16;
+      break;
+    case Precision::float64:
+      ns.dtype = at::kDouble;
+      break;
   }
   return ns;
 }
 
-/// Momentum orthogonalized by Newton-Schulz, each block by itself. With c the shape scale of a block and O its orthogonalized
-/// (look-ahead) average: p <- p (1 - decay) - lr c O. K. Jordan et al., "Muon", 2024.
+/// Momentum orthogonalized by Newton-Schulz, each block by itself. With c the shape scale of a block and O its
+/// orthogonalized (look-ahead) average: p <- p (1 - decay) - lr c O. K. Jordan et al., "Muon", 2024.
 class Muon final : public Optimizer {
  public:
   void begin(Pieces pieces, const Step& step) override {
@@ -109,8 +123,8 @@ class Muon final : public Optimizer {
   void transform(Stack& stack, const Step& step) override {
     const auto ns = iteration(step.options<MuonOptions>(), stack.work.scalar_type());
     for (std::int64_t b = 0; b < stack.size(); ++b) {
-      auto block = stack.work.select(0, b);                              // [out, in]
-      const auto direction = kernels::orthogonalize(block, ns);          // [out, in]
+      auto block = stack.work.select(0, b);                      // [out, in]
+      const auto direction = kernels::orthogonalize(block, ns);  // [out, in]
       block.copy_(direction).mul_(stack.blocks[static_cast<std::size_t>(b)]->scale);
     }
   }
@@ -136,8 +150,8 @@ double flops(std::int64_t out, std::int64_t in, const OptionValues& values) {
   return static_cast<double>(read_options<MuonOptions>(values).ns_steps) * (4 * m * m * n + 2 * m * m * m);
 }
 
-/// A set cut short or run on may leave (0, 2]; such an iteration would flip or blow up singular values. 0.005 bounds how far above
-/// 1 the largest singular value can lie: the norm is exact and the cast comes after the division.
+/// A set cut short or run on may leave (0, 2]; such an iteration would flip or blow up singular values. 0.005 bounds
+/// how far above 1 the largest singular value can lie: the norm is exact and the cast comes after the division.
 std::string check(const OptionValues& values) {
   const auto ns = iteration(read_options<MuonOptions>(values), at::kFloat);
   const auto problem = kernels::check_coefficients(ns.rows, 0.005);
@@ -147,18 +161,20 @@ std::string check(const OptionValues& values) {
 std::string resolved(const OptionValues& values) {
   if (read_options<MuonOptions>(values).dtype != Precision::automatic) return "";
   const auto choice = kernels::iteration_dtype_auto();
-  return std::string("dtype auto -> ") + (choice.dtype == at::kBFloat16 ? "bfloat16" : "float32") + " here: " + choice.why;
+  return std::string("dtype auto -> ") + (choice.dtype == at::kBFloat16 ? "bfloat16" : "float32") +
+         " here: " + choice.why;
 }
 
 }  // namespace
 }  // namespace switchyard
 
 SWITCHYARD_PLUGIN(muon) {
-  registry.add(describe_optimizer<Muon, MuonOptions>({.name = "muon",
-                                                      .doc = "Momentum orthogonalized by Newton-Schulz iteration.",
-                                                      .slots = {{.name = "momentum"}},
-                                                      .traits = {.unit = Unit::matrix, .master = true, .scale_free = true},
-                                                      .flops = flops,
-                                                      .resolved = resolved,
-                                                      .check = check}));
+  registry.add(
+      describe_optimizer<Muon, MuonOptions>({.name = "muon",
+                                             .doc = "Momentum orthogonalized by Newton-Schulz iteration.",
+                                             .slots = {{.name = "momentum"}},
+                                             .traits = {.unit = Unit::matrix, .master = true, .scale_free = true},
+                                             .flops = flops,
+                                             .resolved = resolved,
+                                             .check = check}));
 }

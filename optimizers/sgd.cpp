@@ -14,17 +14,22 @@ struct SgdOptions {
 
 constexpr auto describe(of<SgdOptions>) {
   return options(
-      option("momentum", &SgdOptions::momentum, half_open(0, 1), "mu of m <- mu m + (1 - dampening) g; 0 keeps no buffer.").schedulable(),
-      option("dampening", &SgdOptions::dampening, half_open(0, 1), "How much less a new gradient counts in the buffer.").schedulable(),
+      option("momentum", &SgdOptions::momentum, half_open(0, 1),
+             "mu of m <- mu m + (1 - dampening) g; 0 keeps no buffer.")
+          .schedulable(),
+      option("dampening", &SgdOptions::dampening, half_open(0, 1), "How much less a new gradient counts in the buffer.")
+          .schedulable(),
       option("nesterov", &SgdOptions::nesterov, "Step along g + mu m instead of m."),
-      option("weight_decay", &SgdOptions::weight_decay, at_least(0), "wd, decoupled from the gradient (torch's SGD adds it to the gradient).")
+      option("weight_decay", &SgdOptions::weight_decay, at_least(0),
+             "wd, decoupled from the gradient (torch's SGD adds it to the gradient).")
           .schedulable()
           .role(OptionRole::weight_decay),
       option("decay", &SgdOptions::decay, "What the weight decay is multiplied by.").role(OptionRole::decay_mode));
 }
 
-/// Stochastic gradient descent, with r() one rounding: g <- r(grad_scale g); m <- r(r(mu m) + r((1 - dampening) g)), m = g at the
-/// first update; u = m, or r(g + r(mu m)) with Nesterov, or g without momentum; p <- r(r(p (1 - decay)) - r(lr u)).
+/// Stochastic gradient descent, with r() one rounding: g <- r(grad_scale g); m <- r(r(mu m) + r((1 - dampening) g)), m
+/// = g at the first update; u = m, or r(g + r(mu m)) with Nesterov, or g without momentum; p <- r(r(p (1 - decay)) -
+/// r(lr u)).
 class Sgd final : public Optimizer {
  public:
   void finish(Pieces pieces, const Step& step) override {
@@ -54,7 +59,8 @@ class Sgd final : public Optimizer {
       if (piece.state.empty()) {
         kernels::pointwise(compute, {kernels::inout(piece.param), kernels::in(piece.grad)}, update);
       } else {
-        kernels::pointwise(compute, {kernels::inout(piece.param), kernels::in(piece.grad), kernels::inout(piece.state[0])}, update);
+        kernels::pointwise(
+            compute, {kernels::inout(piece.param), kernels::in(piece.grad), kernels::inout(piece.state[0])}, update);
       }
     }
   }
@@ -62,7 +68,8 @@ class Sgd final : public Optimizer {
 
 std::string check(const OptionValues& values) {
   const auto o = read_options<SgdOptions>(values);
-  if (o.nesterov && (o.momentum == 0 || o.dampening != 0)) return "`nesterov` needs a `momentum` above 0 and `dampening` 0";
+  if (o.nesterov && (o.momentum == 0 || o.dampening != 0))
+    return "`nesterov` needs a `momentum` above 0 and `dampening` 0";
   return "";
 }
 

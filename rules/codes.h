@@ -9,8 +9,8 @@ struct CodeInfo {
   const char* meaning;
 };
 
-/// Every code that rules/ and the parts of core/ below it report. Numbers are stable: 10xx text and structure, 11xx options and
-/// schedules, 20xx routing and views, 21xx the model.
+/// Every code that rules/ and the parts of core/ below it report. Numbers are stable: 10xx text and structure, 11xx
+/// options and schedules, 20xx routing and views, 21xx the model.
 inline constexpr CodeInfo diagnostic_codes[] = {
     {"SWY-1001", "the text is not valid JSON"},
     {"SWY-1003", "a key occurs twice in one object"},

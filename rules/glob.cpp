@@ -12,8 +12,8 @@ using Item = GlobBranch::Item;
 using Loop = GlobBranch::Loop;
 
 constexpr std::size_t most_branches = 1024;
-constexpr std::size_t most_items = 4096;        // of one branch that is not plain text: 64 machine words a step
-constexpr std::size_t most_total = 1 << 18;     // of all branches together
+constexpr std::size_t most_items = 4096;     // of one branch that is not plain text: 64 machine words a step
+constexpr std::size_t most_total = 1 << 18;  // of all branches together
 constexpr int most_depth = 32;
 
 struct Draft {
@@ -118,15 +118,16 @@ class GlobParser {
       }
       if (failed_) return item;
       if (high < low) {
-        fail(fmt::format("the range `{}` runs backwards", text_.substr(low_at, at_ - low_at)), "write the smaller end first", low_at,
-             at_ - low_at);
+        fail(fmt::format("the range `{}` runs backwards", text_.substr(low_at, at_ - low_at)),
+             "write the smaller end first", low_at, at_ - low_at);
         return item;
       }
       for (auto byte = low; byte <= high; ++byte) item.bytes.set(byte);
     }
     ++at_;
     if (negated) {
-      for (unsigned byte = 0; byte < 256; ++byte) item.bytes.set(byte, !item.bytes.test(byte) && starts_character(byte) && byte != '.');
+      for (unsigned byte = 0; byte < 256; ++byte)
+        item.bytes.set(byte, !item.bytes.test(byte) && starts_character(byte) && byte != '.');
     }
     return item;
   }
@@ -165,7 +166,8 @@ class GlobParser {
   }
 
   void too_many(std::size_t begin) {
-    fail(fmt::format("the braces stand for more than {} alternatives", most_branches), "use an expression: \"re:...\"", begin, 1);
+    fail(fmt::format("the braces stand for more than {} alternatives", most_branches), "use an expression: \"re:...\"",
+         begin, 1);
   }
 
   std::vector<Draft> join(const std::vector<Draft>& heads, const std::vector<Draft>& tails) {

@@ -15,10 +15,14 @@ std::size_t kind_of(unsigned char byte) {
 }
 bool loops_on(GlobBranch::Loop loop, std::size_t kind) {
   switch (loop) {
-    case GlobBranch::Loop::none: return false;
-    case GlobBranch::Loop::continuation: return kind == 2;
-    case GlobBranch::Loop::segment: return kind != 1;
-    case GlobBranch::Loop::any: return true;
+    case GlobBranch::Loop::none:
+      return false;
+    case GlobBranch::Loop::continuation:
+      return kind == 2;
+    case GlobBranch::Loop::segment:
+      return kind != 1;
+    case GlobBranch::Loop::any:
+      return true;
   }
   return false;
 }

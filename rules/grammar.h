@@ -8,8 +8,8 @@ namespace switchyard {
 
 /// One kind of object of the formats: its legal keys, and the known ones that this build refuses.
 struct Spot {
-  std::string what;                      ///< "a rule"
-  std::string where;                     ///< where such an object stands: "under `match`"
+  std::string what;   ///< "a rule"
+  std::string where;  ///< where such an object stands: "under `match`"
   std::vector<std::string> keys;
   std::vector<std::string> unsupported;
 };

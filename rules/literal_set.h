@@ -25,11 +25,11 @@ class LiteralSet {
   }
 
  private:
-  std::size_t width_ = 1;                    ///< classes of bytes; class 0 holds those of no literal
+  std::size_t width_ = 1;  ///< classes of bytes; class 0 holds those of no literal
   std::array<std::uint8_t, 256> class_of_{};
-  std::vector<std::uint32_t> next_;          ///< [node][class]
-  std::vector<std::int32_t> ends_;           ///< the literal that ends at a node, or -1
-  std::vector<std::uint32_t> shorter_;       ///< the nearest proper suffix node at which a literal ends; 0 for none
+  std::vector<std::uint32_t> next_;     ///< [node][class]
+  std::vector<std::int32_t> ends_;      ///< the literal that ends at a node, or -1
+  std::vector<std::uint32_t> shorter_;  ///< the nearest proper suffix node at which a literal ends; 0 for none
 };
 
 }  // namespace switchyard

@@ -11,7 +11,7 @@ namespace switchyard {
 namespace {
 
 constexpr std::size_t most_listed = 20;
-constexpr std::size_t most_explained = 20;           // findings that are looked into; the work is one pass over the names each
+constexpr std::size_t most_explained = 20;  // findings that are looked into; the work is one pass over the names each
 constexpr std::size_t most_compared_names = 20'000;  // for the nearest name
 
 /// Parameters that a rule would match if its globs crossed dots.
@@ -25,7 +25,8 @@ std::string widened_help(const Spec& spec, const ParameterTable& table, const Ma
     std::int64_t count = 0;
     auto hits = std::vector<char>(spec.patterns.size(), 0);
     for (const auto& info : table.parameters()) {
-      const bool hit = std::any_of(info.names.begin(), info.names.end(), [&](const auto& name) { return compiled->matches(name); });
+      const bool hit =
+          std::any_of(info.names.begin(), info.names.end(), [&](const auto& name) { return compiled->matches(name); });
       hits[static_cast<std::size_t>(i)] = hit ? 1 : 0;
       if (hit && holds(match, {info, spec.patterns, hits})) ++count;
     }
@@ -49,7 +50,8 @@ std::string nearest_name(const Spec& spec, const ParameterTable& table, const Ma
 }
 
 /// Why nothing matches: what stood against it where the names did match, or how many names were compared.
-void explain_unused(const Spec& spec, const ParameterTable& table, const Match& match, const Match* except, Diagnostic& finding) {
+void explain_unused(const Spec& spec, const ParameterTable& table, const Match& match, const Match* except,
+                    Diagnostic& finding) {
   std::vector<int> names = anchors(match);
   std::int64_t named = 0;
   std::string against;
@@ -58,7 +60,8 @@ void explain_unused(const Spec& spec, const ParameterTable& table, const Match& 
     bool hit = names.empty();
     for (const auto i : names) {
       const auto& pattern = *spec.patterns[static_cast<std::size_t>(i)];
-      const bool one = std::any_of(info.names.begin(), info.names.end(), [&](const auto& name) { return pattern.matches(name); });
+      const bool one =
+          std::any_of(info.names.begin(), info.names.end(), [&](const auto& name) { return pattern.matches(name); });
       hits[static_cast<std::size_t>(i)] = one ? 1 : 0;
       hit = hit || one;
     }
@@ -68,11 +71,12 @@ void explain_unused(const Spec& spec, const ParameterTable& table, const Match& 
     hits = pattern_hits(spec.patterns, info.names);
     const Subject subject{info, spec.patterns, hits};
     const bool excluded = holds(match, subject) && except != nullptr;
-    against = fmt::format("`{}`: {}", info.name(), excluded ? "`except` takes it away: " + why(*except, subject) : why_not(match, subject));
+    against = fmt::format("`{}`: {}", info.name(),
+                          excluded ? "`except` takes it away: " + why(*except, subject) : why_not(match, subject));
   }
   if (named > 0 && !names.empty()) {
-    finding.notes.push_back(fmt::format("{} parameter{} match{} by name, but not the other conditions; {}", named, named == 1 ? "" : "s",
-                                        named == 1 ? "es" : "", against));
+    finding.notes.push_back(fmt::format("{} parameter{} match{} by name, but not the other conditions; {}", named,
+                                        named == 1 ? "" : "s", named == 1 ? "es" : "", against));
     return;
   }
   if (names.empty()) {
@@ -82,19 +86,22 @@ void explain_unused(const Spec& spec, const ParameterTable& table, const Match& 
   if (match.names.empty()) return;
   const auto& text = spec.patterns[static_cast<std::size_t>(match.names.front())]->text();
   auto widened = widened_help(spec, table, match);
-  finding.notes.push_back(fmt::format("`{}`{} compared with {} names{}", shown(text),
-                                      match.names.size() > 1 ? fmt::format(" and {} more were", match.names.size() - 1) : " was",
-                                      table.name_count(), widened.empty() ? "" : "; `*` does not cross a dot"));
+  finding.notes.push_back(
+      fmt::format("`{}`{} compared with {} names{}", shown(text),
+                  match.names.size() > 1 ? fmt::format(" and {} more were", match.names.size() - 1) : " was",
+                  table.name_count(), widened.empty() ? "" : "; `*` does not cross a dot"));
   finding.help = widened.empty() ? nearest_name(spec, table, match) : widened;
 }
 
 template <class Entry>
-void report_entry(const Spec& spec, const ParameterTable& table, const Entry& entry, const Tally& tally, const std::string& what,
-                  std::size_t& explained, Diagnostics& diagnostics) {
+void report_entry(const Spec& spec, const ParameterTable& table, const Entry& entry, const Tally& tally,
+                  const std::string& what, std::size_t& explained, Diagnostics& diagnostics) {
   if (entry.disabled) return;
   if (tally.matched > 0) {
     if (tally.matched_trainable == 0) {
-      diagnostics.note("SWY-2005", fmt::format("{} `{}` matches only frozen parameters ({})", what, entry.id, tally.matched), entry.place);
+      diagnostics.note("SWY-2005",
+                       fmt::format("{} `{}` matches only frozen parameters ({})", what, entry.id, tally.matched),
+                       entry.place);
     }
     return;
   }
@@ -105,8 +112,10 @@ void report_entry(const Spec& spec, const ParameterTable& table, const Entry& en
   const auto& place = entry.match.names.empty() ? entry.match.place : entry.match.name_place;
   auto& finding = diagnostics.error("SWY-2001", fmt::format("{} `{}` matches no parameter", what, entry.id), place);
   finding.label = "nothing matches";
-  if (explained++ < most_explained) explain_unused(spec, table, entry.match, entry.except ? &*entry.except : nullptr, finding);
-  finding.help += fmt::format("{}mark the {} \"optional\": true", finding.help.empty() ? "correct it, or " : "; or ", what);
+  if (explained++ < most_explained)
+    explain_unused(spec, table, entry.match, entry.except ? &*entry.except : nullptr, finding);
+  finding.help +=
+      fmt::format("{}mark the {} \"optional\": true", finding.help.empty() ? "correct it, or " : "; or ", what);
 }
 
 std::string described(const ParameterInfo& info) {
@@ -121,7 +130,8 @@ std::string nearly(const Spec& spec, const ParameterInfo& info) {
   for (const auto& rule : spec.rules) {
     if (rule.disabled) continue;
     const auto names = anchors(rule.match);
-    const bool hit = std::any_of(names.begin(), names.end(), [&](int i) { return hits[static_cast<std::size_t>(i)] != 0; });
+    const bool hit =
+        std::any_of(names.begin(), names.end(), [&](int i) { return hits[static_cast<std::size_t>(i)] != 0; });
     if (!hit) continue;
     const bool excepted = holds(rule.match, subject);
     return fmt::format("nearest is rule `{}`: its name fits, but {}", rule.id,
@@ -170,17 +180,22 @@ void report_shadowed(const Spec& spec, const ParameterTable& table, const Routin
     const auto& rule = spec.rules[shadowed[n]];
     const auto matched = routing.rules[shadowed[n]].matched;
     auto& finding = diagnostics.warning(
-        "SWY-2002", fmt::format("rule `{}` matches {} parameter{} but wins none", rule.id, matched, matched == 1 ? "" : "s"), rule.place);
+        "SWY-2002",
+        fmt::format("rule `{}` matches {} parameter{} but wins none", rule.id, matched, matched == 1 ? "" : "s"),
+        rule.place);
     finding.label = "taken by earlier rules";
     for (const auto& [taker, count] : takers[n]) {
       if (finding.related.size() == most_listed) break;
       const auto& winner = spec.rules[static_cast<std::size_t>(taker)];
-      finding.related.push_back({fmt::format("{} taken earlier by `{}`", count == matched ? fmt::format("all {} are", count) : std::to_string(count),
-                                             winner.id), winner.place});
+      finding.related.push_back(
+          {fmt::format("{} taken earlier by `{}`",
+                       count == matched ? fmt::format("all {} are", count) : std::to_string(count), winner.id),
+           winner.place});
     }
     finding.help = fmt::format("move `{}` before {}, or remove it", rule.id, takers[n].size() == 1 ? "it" : "them");
     if (!takers[n].empty() && takers[n].size() == 1) {
-      finding.help = fmt::format("move `{}` before `{}`, or remove it", rule.id, spec.rules[static_cast<std::size_t>(takers[n].begin()->first)].id);
+      finding.help = fmt::format("move `{}` before `{}`, or remove it", rule.id,
+                                 spec.rules[static_cast<std::size_t>(takers[n].begin()->first)].id);
     }
   }
 }
@@ -202,7 +217,8 @@ void report_unmatched(const Spec& spec, const ParameterTable& table, const Routi
   });
   if (explained) {
     // They may be what the dead rule was meant for: that mistake is reported already.
-    auto& note = diagnostics.note("SWY-2003", count + "; perhaps they were meant for the rule that matches nothing", spec.fallback_place);
+    auto& note = diagnostics.note("SWY-2003", count + "; perhaps they were meant for the rule that matches nothing",
+                                  spec.fallback_place);
     note.subject = unmatched.front()->name();
     note.notes = std::move(lines);
     return;

@@ -12,7 +12,8 @@ namespace {
 
 constexpr std::size_t most_axes = 64;  // of a LibTorch tensor
 
-bool read_integers(Reader& read, const Node& node, const std::string& what, std::int64_t low, std::vector<std::int64_t>& out) {
+bool read_integers(Reader& read, const Node& node, const std::string& what, std::int64_t low,
+                   std::vector<std::int64_t>& out) {
   if (!read.array(node, what)) return false;
   const auto& items = node.json().items();
   if (items.size() > most_axes) {
@@ -37,19 +38,23 @@ void read_storage(Reader& read, const Node& node, ParameterInfo& info) {
   if (!read.object(node, spots::storage())) return;
   StorageInfo storage;
   if (const auto id = read.require(node, "id", "`storage`")) storage.id = read.text(*id, "`id`").value_or("");
-  if (const auto offset = read.require(node, "offset", "`storage`")) storage.offset = read.integer(*offset, "`offset`", 0).value_or(0);
+  if (const auto offset = read.require(node, "offset", "`storage`"))
+    storage.offset = read.integer(*offset, "`offset`", 0).value_or(0);
   const auto strides = read.require(node, "strides", "`storage`");
   if (!strides || !read_integers(read, *strides, "`strides`", 0, storage.strides)) return;
   if (storage.strides.size() != info.shape.size()) {
-    read.error("SWY-1018", fmt::format("`strides` has {} entries, `shape` {}", storage.strides.size(), info.shape.size()), strides->place()).help =
-        "one stride an axis";
+    read.error("SWY-1018",
+               fmt::format("`strides` has {} entries, `shape` {}", storage.strides.size(), info.shape.size()),
+               strides->place())
+        .help = "one stride an axis";
   }
   // The last element's position must be a number: the search for overlapping views relies on it.
   std::int64_t end = storage.offset;
   bool overflow = false;
   for (std::size_t axis = 0; axis < std::min(info.shape.size(), storage.strides.size()); ++axis) {
     std::int64_t reach = 0;
-    overflow = overflow || __builtin_mul_overflow(std::max<std::int64_t>(info.shape[axis] - 1, 0), storage.strides[axis], &reach) ||
+    overflow = overflow ||
+               __builtin_mul_overflow(std::max<std::int64_t>(info.shape[axis] - 1, 0), storage.strides[axis], &reach) ||
                __builtin_add_overflow(end, reach, &end);
   }
   if (overflow || end == std::numeric_limits<std::int64_t>::max()) {
@@ -76,13 +81,15 @@ std::optional<ParameterInfo> read_parameter(Reader& read, const Node& node) {
     }
   }
   bool shape_good = false;
-  if (const auto shape = read.require(node, "shape", "a parameter")) shape_good = read_integers(read, *shape, "`shape`", 0, info.shape);
+  if (const auto shape = read.require(node, "shape", "a parameter"))
+    shape_good = read_integers(read, *shape, "`shape`", 0, info.shape);
   if (const auto dtype = read.require(node, "dtype", "a parameter")) {
     info.dtype_name = read.text(*dtype, "`dtype`").value_or("");
     if (info.dtype_name.substr(0, 6) == "torch.") info.dtype_name = info.dtype_name.substr(6);
     info.dtype = dtype_from_string(info.dtype_name);
   }
-  if (const auto flag = node.child("requires_grad")) info.requires_grad = read.boolean(*flag, "`requires_grad`").value_or(true);
+  if (const auto flag = node.child("requires_grad"))
+    info.requires_grad = read.boolean(*flag, "`requires_grad`").value_or(true);
   if (const auto module = node.child("module")) info.module = read.text(*module, "`module`").value_or("");
   if (const auto storage = node.child("storage"); storage && shape_good) read_storage(read, *storage, info);
   return info;
@@ -99,7 +106,8 @@ void place_findings(Diagnostics& found, const Diagnostics& about_table, const No
       if (names == nullptr) continue;
       for (const auto& name : names->items()) {
         // The last one of that name: an earlier one was legal when it came.
-        if (name.is(Json::Kind::string) && name.as_string() == item.subject) item.place = {name.span(), Node(parameters, i).pointer() + "/names"};
+        if (name.is(Json::Kind::string) && name.as_string() == item.subject)
+          item.place = {name.span(), Node(parameters, i).pointer() + "/names"};
       }
     }
     auto& copy = found.add(item.severity, item.code, item.message, item.place);
@@ -118,7 +126,8 @@ std::optional<Manifest> read_manifest(std::string_view text, const std::string& 
     const Node root(*json);
     if (read.object(root, spots::manifest())) {
       read.version(root, "switchyard_manifest", "the manifest");
-      if (const auto model = read.require(root, "model", "the manifest")) out.model = read.text(*model, "`model`").value_or("");
+      if (const auto model = read.require(root, "model", "the manifest"))
+        out.model = read.text(*model, "`model`").value_or("");
       if (const auto source = root.child("source")) out.source = read.text(*source, "`source`").value_or("");
       const auto parameters = read.require(root, "parameters", "the manifest");
       if (parameters && read.array(*parameters, "`parameters`")) {

@@ -11,7 +11,8 @@
 namespace switchyard {
 
 /// A model described by a file: names, shapes, dtypes and ties, no weights.
-///   {"switchyard_manifest": 1, "model": str, "source"?: str, "parameters": [{"names": [str+], "shape": [int*], "dtype": str,
+///   {"switchyard_manifest": 1, "model": str, "source"?: str, "parameters": [{"names": [str+], "shape": [int*],
+///   "dtype": str,
 ///    "requires_grad"?: bool, "module"?: str, "storage"?: {"id": str, "offset": int, "strides": [int*]}}*]}
 /// `names`: all names of the tensor, the display name first. Without `storage`, entries are distinct tensors.
 struct Manifest {
@@ -20,8 +21,8 @@ struct Manifest {
   ParameterTable table;
 };
 
-/// Reads a manifest as strictly as a spec (unknown keys, types, duplicates, negative sizes: all reported, with places) and builds
-/// its table; nothing is returned if there is an error.
+/// Reads a manifest as strictly as a spec (unknown keys, types, duplicates, negative sizes: all reported, with places)
+/// and builds its table; nothing is returned if there is an error.
 std::optional<Manifest> read_manifest(std::string_view text, const std::string& file, Diagnostics& diagnostics);
 
 /// The table alone.

@@ -19,18 +19,20 @@ std::string_view bare_dtype(const ParameterInfo& info) {
 }
 
 bool dtype_holds(const Match& match, const ParameterInfo& info) {
-  return std::any_of(match.dtypes.begin(), match.dtypes.end(), [&](const auto& dtype) { return dtype == bare_dtype(info); });
+  return std::any_of(match.dtypes.begin(), match.dtypes.end(),
+                     [&](const auto& dtype) { return dtype == bare_dtype(info); });
 }
 
 bool name_holds(const Match& match, const Subject& subject) {
-  return std::any_of(match.names.begin(), match.names.end(), [&](int i) { return subject.hits[static_cast<std::size_t>(i)] != 0; });
+  return std::any_of(match.names.begin(), match.names.end(),
+                     [&](int i) { return subject.hits[static_cast<std::size_t>(i)] != 0; });
 }
 
 bool plain_holds(const Match& match, const ParameterInfo& info) {
   return (!match.ndim || match.ndim->holds(static_cast<std::int64_t>(info.shape.size()))) &&
          (!match.shape || match.shape->holds(info.shape)) && (!match.numel || match.numel->holds(info.numel())) &&
-         (match.dtypes.empty() || dtype_holds(match, info)) && (match.modules.empty() || lists(match.modules, info.module)) &&
-         (!match.tied || *match.tied == info.tied());
+         (match.dtypes.empty() || dtype_holds(match, info)) &&
+         (match.modules.empty() || lists(match.modules, info.module)) && (!match.tied || *match.tied == info.tied());
 }
 
 std::string either(const std::vector<std::string>& values) { return fmt::format("{}", fmt::join(values, " or ")); }
@@ -38,7 +40,8 @@ std::string either(const std::vector<std::string>& values) { return fmt::format(
 }  // namespace
 
 bool IntCondition::holds(std::int64_t value) const {
-  return std::any_of(ranges.begin(), ranges.end(), [&](const Range& range) { return value >= range.low && value <= range.high; });
+  return std::any_of(ranges.begin(), ranges.end(),
+                     [&](const Range& range) { return value >= range.low && value <= range.high; });
 }
 
 bool ShapeCondition::allows_ndim(std::int64_t ndim) const {
@@ -59,7 +62,8 @@ bool ShapeCondition::holds(const std::vector<std::int64_t>& shape) const {
 std::vector<char> pattern_hits(const PatternList& patterns, const std::vector<std::string>& names) {
   std::vector<char> hits;
   for (const auto& pattern : patterns) {
-    hits.push_back(std::any_of(names.begin(), names.end(), [&](const auto& name) { return pattern->matches(name); }) ? 1 : 0);
+    hits.push_back(
+        std::any_of(names.begin(), names.end(), [&](const auto& name) { return pattern->matches(name); }) ? 1 : 0);
   }
   return hits;
 }
@@ -105,7 +109,8 @@ std::string why_not(const Match& match, const Subject& subject) {
   if (match.shape && !match.shape->holds(info.shape)) {
     return fmt::format("shape {}, wants {}", to_string(info.shape), match.shape->text);
   }
-  if (match.numel && !match.numel->holds(info.numel())) return fmt::format("numel {}, wants {}", info.numel(), match.numel->text);
+  if (match.numel && !match.numel->holds(info.numel()))
+    return fmt::format("numel {}, wants {}", info.numel(), match.numel->text);
   if (!match.dtypes.empty() && !dtype_holds(match, info)) {
     return fmt::format("dtype {}, wants {}", info.dtype_name, either(match.dtypes));
   }
@@ -116,7 +121,8 @@ std::string why_not(const Match& match, const Subject& subject) {
   for (const auto& inner : match.all) {
     if (!holds(inner, subject)) return "all: " + why_not(inner, subject);
   }
-  if (!match.any.empty() && std::none_of(match.any.begin(), match.any.end(), [&](const Match& m) { return holds(m, subject); })) {
+  if (!match.any.empty() &&
+      std::none_of(match.any.begin(), match.any.end(), [&](const Match& m) { return holds(m, subject); })) {
     return fmt::format("any: none of {} applies (first: {})", match.any.size(), why_not(match.any.front(), subject));
   }
   for (const auto& inner : match.none) {
@@ -126,7 +132,9 @@ std::string why_not(const Match& match, const Subject& subject) {
 }
 
 bool looks_at_names(const Match& match) {
-  const auto any_of = [](const std::vector<Match>& list) { return std::any_of(list.begin(), list.end(), looks_at_names); };
+  const auto any_of = [](const std::vector<Match>& list) {
+    return std::any_of(list.begin(), list.end(), looks_at_names);
+  };
   return !match.names.empty() || any_of(match.all) || any_of(match.any) || any_of(match.none);
 }
 

@@ -13,7 +13,8 @@
 
 namespace switchyard {
 
-/// A condition on a whole number: any of its ranges holds. Written 2, "*", ">=2", "<=2", ">2", "<2", "!=2", "2..4" or a list.
+/// A condition on a whole number: any of its ranges holds. Written 2, "*", ">=2", "<=2", ">2", "<2", "!=2", "2..4" or a
+/// list.
 struct IntCondition {
   struct Range {
     std::int64_t low = std::numeric_limits<std::int64_t>::min();
@@ -42,18 +43,18 @@ struct Match {
   std::optional<IntCondition> ndim;
   std::optional<ShapeCondition> shape;
   std::optional<IntCondition> numel;
-  std::vector<std::string> dtypes;   ///< torch's names, without "torch."
+  std::vector<std::string> dtypes;  ///< torch's names, without "torch."
   std::vector<std::string> modules;
   std::optional<bool> tied;
   std::vector<Match> all;
   std::vector<Match> any;
-  std::vector<Match> none;           ///< `not`: zero or one
+  std::vector<Match> none;  ///< `not`: zero or one
   Place place;
   Place name_place;
 
   bool empty() const {
-    return names.empty() && !ndim && !shape && !numel && dtypes.empty() && modules.empty() && !tied && all.empty() && any.empty() &&
-           none.empty();
+    return names.empty() && !ndim && !shape && !numel && dtypes.empty() && modules.empty() && !tied && all.empty() &&
+           any.empty() && none.empty();
   }
 };
 

@@ -11,7 +11,9 @@ constexpr std::size_t most_literal_bytes = std::size_t{1} << 20;
 /// Remembered results of `judge_kind`, in entries.
 constexpr std::size_t most_kind_entries = std::size_t{1} << 22;
 
-void append_raw(std::string& key, std::int64_t value) { key.append(reinterpret_cast<const char*>(&value), sizeof value); }
+void append_raw(std::string& key, std::int64_t value) {
+  key.append(reinterpret_cast<const char*>(&value), sizeof value);
+}
 
 }  // namespace
 
@@ -33,8 +35,8 @@ MatchIndex::MatchIndex(const PatternList& patterns, std::vector<Entry> entries, 
     for (const auto pattern : found) by_pattern_[static_cast<std::size_t>(pattern)].push_back(id);
     const auto& match = *entry.match;
     name_only_[i] = entry.except == nullptr && !match.names.empty() && !match.ndim && !match.shape && !match.numel &&
-                    match.dtypes.empty() && match.modules.empty() && !match.tied && match.all.empty() && match.any.empty() &&
-                    match.none.empty();
+                    match.dtypes.empty() && match.modules.empty() && !match.tied && match.all.empty() &&
+                    match.any.empty() && match.none.empty();
   }
   index_patterns(table);
 }
@@ -92,7 +94,8 @@ void MatchIndex::index_patterns(const ParameterTable& table) {
     auto rarest = none;
     for (const auto& text : *want.required) {
       const auto found = numbers.find(text);
-      if (found != numbers.end() && (rarest == none || frequency[found->second] < frequency[rarest])) rarest = found->second;
+      if (found != numbers.end() && (rarest == none || frequency[found->second] < frequency[rarest]))
+        rarest = found->second;
     }
     (rarest == none ? always_ : by_literal_[rarest]).push_back(want.branch);
   }
@@ -102,7 +105,8 @@ void MatchIndex::try_branch(const Branch& branch, const std::string& name) {
   const auto p = static_cast<std::size_t>(branch.pattern);
   if (hits_[p] != 0) return;
   const auto& pattern = *patterns_[p];
-  const bool hit = branch.branch < 0 ? pattern.matches(name) : pattern.branches()[static_cast<std::size_t>(branch.branch)].matches(name);
+  const bool hit = branch.branch < 0 ? pattern.matches(name)
+                                     : pattern.branches()[static_cast<std::size_t>(branch.branch)].matches(name);
   if (!hit) return;
   hits_[p] = 1;
   hit_list_.push_back(branch.pattern);
@@ -154,7 +158,8 @@ const std::vector<int>& MatchIndex::judge_kind(const ParameterInfo& info, const 
   return kinds_.emplace(kind_key_, kind_scratch_).first->second;
 }
 
-void MatchIndex::matching(const ParameterInfo& info, const std::vector<std::string>& names, std::vector<std::uint64_t>& out) {
+void MatchIndex::matching(const ParameterInfo& info, const std::vector<std::string>& names,
+                          std::vector<std::uint64_t>& out) {
   out.assign(entries_.size() / 64 + 1, 0);
   find_hits(names);
   const Subject subject{info, patterns_, hits_};

@@ -14,10 +14,10 @@ namespace switchyard {
 
 /// Answers "which of these matches hold for this parameter" for many matches and many parameters.
 ///
-/// Comparing every pattern with every name would be 10^8 comparisons for 1,000 rules and 100,000 parameters. Instead a pattern is
-/// looked up by that piece of its plain text which is rarest among the names of the model: one pass over a name finds the pieces
-/// that occur in it, and only their patterns are tried. Matches that look at no name are judged once for each kind of parameter
-/// (shape, dtype, module, tied).
+/// Comparing every pattern with every name would be 10^8 comparisons for 1,000 rules and 100,000 parameters. Instead a
+/// pattern is looked up by that piece of its plain text which is rarest among the names of the model: one pass over a
+/// name finds the pieces that occur in it, and only their patterns are tried. Matches that look at no name are judged
+/// once for each kind of parameter (shape, dtype, module, tied).
 class MatchIndex {
  public:
   struct Entry {
@@ -57,7 +57,7 @@ class MatchIndex {
   std::unordered_map<std::string, std::vector<int>> exact_;  ///< plain-text branches: name -> patterns
   LiteralSet literals_{{}};
   std::vector<std::vector<Branch>> by_literal_;
-  std::vector<Branch> always_;                ///< branches without plain text
+  std::vector<Branch> always_;  ///< branches without plain text
 
   std::unordered_map<std::string, std::vector<int>> kinds_;
   std::size_t kinds_size_ = 0;

@@ -22,9 +22,12 @@ std::size_t skip_class(std::string_view text, std::size_t at) {
   if (i < text.size() && text[i] == '^') ++i;
   if (i < text.size() && text[i] == ']') ++i;
   for (; i < text.size(); ++i) {
-    if (text[i] == '\\') ++i;
-    else if (text[i] == '[' && i + 1 < text.size() && text[i + 1] == ':') i = std::min(text.find(":]", i), text.size());
-    else if (text[i] == ']') return i + 1;
+    if (text[i] == '\\')
+      ++i;
+    else if (text[i] == '[' && i + 1 < text.size() && text[i + 1] == ':')
+      i = std::min(text.find(":]", i), text.size());
+    else if (text[i] == ']')
+      return i + 1;
   }
   return std::string_view::npos;
 }
@@ -46,8 +49,8 @@ std::size_t skip_group(std::string_view text, std::size_t at) {
   return std::string_view::npos;
 }
 
-/// Plain text outside groups, classes and quantifiers, which every whole-name match contains. Careful rather than clever: an
-/// expression with alternatives at the top level, flags or unusual escapes gives none.
+/// Plain text outside groups, classes and quantifiers, which every whole-name match contains. Careful rather than
+/// clever: an expression with alternatives at the top level, flags or unusual escapes gives none.
 std::vector<std::string> required_text(std::string_view text) {
   std::vector<std::string> out;
   std::string stretch;
@@ -173,7 +176,8 @@ std::shared_ptr<const Pattern> Pattern::compile(const std::string& text, Pattern
 
 bool Pattern::matches(std::string_view name) const {
   if (regex_ != nullptr) return re2::RE2::FullMatch(re2::StringPiece(name.data(), name.size()), *regex_);
-  return std::any_of(branches_.begin(), branches_.end(), [&](const GlobBranch& branch) { return branch.matches(name); });
+  return std::any_of(branches_.begin(), branches_.end(),
+                     [&](const GlobBranch& branch) { return branch.matches(name); });
 }
 
 std::string Pattern::widened() const {

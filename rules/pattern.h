@@ -23,8 +23,9 @@ struct PatternError {
   std::size_t length = 1;
 };
 
-/// One alternative of a glob, free of braces: a row of byte classes with loops between them, run as a bit-parallel automaton
-/// (each byte of a name costs one step per 64 bytes of the pattern, whatever the pattern: there is no backtracking).
+/// One alternative of a glob, free of braces: a row of byte classes with loops between them, run as a bit-parallel
+/// automaton (each byte of a name costs one step per 64 bytes of the pattern, whatever the pattern: there is no
+/// backtracking).
 class GlobBranch {
  public:
   /// A set of bytes; `loop` says which bytes may be skipped before it.
@@ -53,7 +54,7 @@ class GlobBranch {
   std::string suffix_;
   std::vector<std::string> required_;
   std::size_t words_ = 0;
-  std::size_t accept_ = 0;        ///< the last position
+  std::size_t accept_ = 0;  ///< the last position
   std::array<std::uint8_t, 256> class_of_{};
   std::vector<std::uint64_t> take_;  ///< [class][word]: items that accept a byte of the class
   std::vector<std::uint64_t> stay_;  ///< [kind of byte][word]: positions that loop on it
@@ -61,13 +62,14 @@ class GlobBranch {
 
 /// A pattern for whole names, case-sensitive, compared byte by byte.
 ///
-/// Glob: '*' any characters but '.', '**' any characters ('.' too, possibly none), '?' one character but '.', '[a-z_]' one of
-/// these, '[!a-z]' one that is neither these nor '.', '{a,b}' one of these (may be nested, may be empty), '\' takes the next
-/// character as it is. A character is a UTF-8 code point; classes hold ASCII.
-/// "re:" and an RE2 expression: the whole name must match; '.' matches any character, also a new line.
+/// Glob: '*' any characters but '.', '**' any characters ('.' too, possibly none), '?' one character but '.', '[a-z_]'
+/// one of these, '[!a-z]' one that is neither these nor '.', '{a,b}' one of these (may be nested, may be empty), '\'
+/// takes the next character as it is. A character is a UTF-8 code point; classes hold ASCII. "re:" and an RE2
+/// expression: the whole name must match; '.' matches any character, also a new line.
 ///
-/// Matching is linear in the length of the name. Refused: an empty pattern, look-around and back-references (RE2 has none), more
-/// than 1024 alternatives of a glob or 4096 characters in one that is not plain text, an expression beyond RE2's 8 MiB.
+/// Matching is linear in the length of the name. Refused: an empty pattern, look-around and back-references (RE2 has
+/// none), more than 1024 alternatives of a glob or 4096 characters in one that is not plain text, an expression beyond
+/// RE2's 8 MiB.
 class Pattern {
  public:
   /// Null when `text` is broken; `error` then says why and where.

@@ -174,7 +174,8 @@ std::string execution_text(const Plan& plan, const Registry& registry, std::size
   std::vector<const PlannedParameter*> parameters;
   for (const auto& parameter : plan.parameters) parameters.push_back(&parameter);
   const auto groups = execution_groups(parameters, plan.groups, registry, default_workspace);
-  const bool mixed = std::any_of(groups.begin(), groups.end(), [&](const auto& group) { return group.dtype != groups[0].dtype; });
+  const bool mixed =
+      std::any_of(groups.begin(), groups.end(), [&](const auto& group) { return group.dtype != groups[0].dtype; });
   std::vector<std::string> texts;
   std::size_t batches = 0;
   for (const auto& group : groups) {
@@ -185,19 +186,23 @@ std::string execution_text(const Plan& plan, const Registry& registry, std::size
     }
     Tally shapes;
     for (const auto& batch : group.batches) {
-      shapes.add(fmt::format("{} {}x{}{}", group.descriptor->name, batch.out, batch.in, dtype), static_cast<std::int64_t>(batch.entries.size()));
+      shapes.add(fmt::format("{} {}x{}{}", group.descriptor->name, batch.out, batch.in, dtype),
+                 static_cast<std::int64_t>(batch.entries.size()));
     }
     for (const auto& [shape, count] : shapes.rows()) texts.push_back(fmt::format("{} x{}", shape, count));
     batches += group.batches.size();
   }
-  auto out = fmt::format("exec   {}: {}\n", counted(static_cast<long long>(texts.size()), "group"), joined(texts, ", ", limit));
+  auto out = fmt::format("exec   {}: {}\n", counted(static_cast<long long>(texts.size()), "group"),
+                         joined(texts, ", ", limit));
   if (batches > 0) {
-    out += fmt::format("stacks {}, at most {} at once (bound {})\n", batches, bytes_text(peak_workspace(groups)), bytes_text(default_workspace));
+    out += fmt::format("stacks {}, at most {} at once (bound {})\n", batches, bytes_text(peak_workspace(groups)),
+                       bytes_text(default_workspace));
   }
   for (const auto& group : plan.groups) {
     const auto* descriptor = registry.find(group.plugin);
     if (descriptor == nullptr || !descriptor->resolved) continue;
-    if (const auto text = descriptor->resolved(group.options); !text.empty()) out += fmt::format("auto   {}: {}\n", printable(group.id), text);
+    if (const auto text = descriptor->resolved(group.options); !text.empty())
+      out += fmt::format("auto   {}: {}\n", printable(group.id), text);
   }
   return out;
 }

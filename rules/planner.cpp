@@ -16,7 +16,8 @@ std::vector<PlannedGroup> groups_of(const Spec& spec) {
     group.lr = optimizer.base(spec.base_lr);
     group.lr_scale = optimizer.lr_scale;
     group.options = optimizer.options;
-    for (const auto& [target, id] : optimizer.schedules) group.schedules.emplace_back(target, spec.find_schedule(id)->schedule);
+    for (const auto& [target, id] : optimizer.schedules)
+      group.schedules.emplace_back(target, spec.find_schedule(id)->schedule);
     out.push_back(std::move(group));
   }
   return out;
@@ -36,7 +37,8 @@ void summarize(const Spec& spec, const Routing& routing, Plan& plan) {
 
 }  // namespace
 
-std::optional<Plan> make_plan(const Spec& spec, const ParameterTable& table, const Registry& registry, Diagnostics& diagnostics) {
+std::optional<Plan> make_plan(const Spec& spec, const ParameterTable& table, const Registry& registry,
+                              Diagnostics& diagnostics) {
   Diagnostics found;
   const auto routing = route(spec, table, found);
 

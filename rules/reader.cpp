@@ -21,7 +21,8 @@ std::string cut(std::string_view text, std::size_t most) {
 }
 
 std::string range_text(std::int64_t low, std::int64_t high) {
-  if (low == std::numeric_limits<std::int64_t>::min() && high == std::numeric_limits<std::int64_t>::max()) return "an integer";
+  if (low == std::numeric_limits<std::int64_t>::min() && high == std::numeric_limits<std::int64_t>::max())
+    return "an integer";
   if (high == std::numeric_limits<std::int64_t>::max()) return fmt::format("an integer >= {}", low);
   return fmt::format("an integer from {} to {}", low, high);
 }
@@ -54,7 +55,8 @@ std::string shown(const Json& value) {
 }
 std::string shown(std::string_view text) {
   std::string clean;
-  for (const char c : text.substr(0, most_shown_text + 4)) clean += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
+  for (const char c : text.substr(0, most_shown_text + 4))
+    clean += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
   return cut(clean, most_shown_text);
 }
 
@@ -71,7 +73,8 @@ Diagnostic& Reader::error(std::string code, std::string message, const Place& pl
 }
 
 void Reader::unsupported(const std::string& feature, const Place& place) {
-  error("SWY-1090", fmt::format("`{}` is not supported by this build yet", feature), place).label = "known, but not built in";
+  error("SWY-1090", fmt::format("`{}` is not supported by this build yet", feature), place).label =
+      "known, but not built in";
 }
 
 void Reader::wrong_type(const Node& node, const std::string& what, const std::string& expected) {
@@ -81,9 +84,10 @@ void Reader::wrong_type(const Node& node, const std::string& what, const std::st
     return;
   }
   const bool scalar = !json.is(Json::Kind::array) && !json.is(Json::Kind::object) && !json.is(Json::Kind::null);
-  auto& finding = error("SWY-1010",
-                        fmt::format("{} must be {}, got {}{}", what, expected, json.kind_name(), scalar ? " " + shown(json) : ""),
-                        node.place());
+  auto& finding =
+      error("SWY-1010",
+            fmt::format("{} must be {}, got {}{}", what, expected, json.kind_name(), scalar ? " " + shown(json) : ""),
+            node.place());
   finding.label = "expected " + expected;
   if (json.is(Json::Kind::string) && is_text_number(json.as_string()) &&
       (expected.find("integer") != std::string::npos || expected.find("number") != std::string::npos)) {
@@ -106,7 +110,8 @@ bool Reader::object(const Node& node, const Spot& spot, const std::vector<std::s
       unsupported(member.key, child.key_place());
       continue;
     }
-    auto& finding = error("SWY-1011", fmt::format("unknown key `{}` in {}", shown(member.key), spot.what), child.key_place());
+    auto& finding =
+        error("SWY-1011", fmt::format("unknown key `{}` in {}", shown(member.key), spot.what), child.key_place());
     finding.label = "not a key of " + spot.what;
     auto candidates = spot.keys;
     candidates.insert(candidates.end(), extra.begin(), extra.end());
@@ -123,7 +128,8 @@ bool Reader::array(const Node& node, const std::string& what, std::size_t at_lea
     return false;
   }
   if (node.json().size() >= at_least) return true;
-  error("SWY-1019", fmt::format("{} is empty", what), node.place()).label = fmt::format("expected at least {}", at_least);
+  error("SWY-1019", fmt::format("{} is empty", what), node.place()).label =
+      fmt::format("expected at least {}", at_least);
   return false;
 }
 
@@ -136,7 +142,8 @@ std::optional<std::string> Reader::text(const Node& node, const std::string& wha
 std::optional<std::string> Reader::id(const Node& node, const std::string& what) {
   auto value = text(node, what);
   if (!value) return std::nullopt;
-  const bool control = std::any_of(value->begin(), value->end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+  const bool control = std::any_of(value->begin(), value->end(),
+                                   [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
   if (!value->empty() && value->size() <= 200 && !control) return value;
   error("SWY-1013", fmt::format("{} must have 1 to 200 bytes and no control characters", what), node.place());
   return std::nullopt;
@@ -148,16 +155,18 @@ std::optional<bool> Reader::boolean(const Node& node, const std::string& what) {
   return std::nullopt;
 }
 
-std::optional<std::int64_t> Reader::integer(const Node& node, const std::string& what, std::int64_t low, std::int64_t high) {
+std::optional<std::int64_t> Reader::integer(const Node& node, const std::string& what, std::int64_t low,
+                                            std::int64_t high) {
   const auto& json = node.json();
   const auto expected = range_text(low, high);
   if (json.is(Json::Kind::real)) {
     const double value = json.as_double();
     const bool whole = !json.overflowed_integer() && std::abs(value) < 1e15 && std::floor(value) == value;
-    auto& finding = error(json.overflowed_integer() ? "SWY-1013" : "SWY-1010",
-                          fmt::format("{} must be {}, got {}", what, expected,
-                                      json.overflowed_integer() ? "an integer beyond 64 bits" : "the number " + shown(json)),
-                          node.place());
+    auto& finding =
+        error(json.overflowed_integer() ? "SWY-1013" : "SWY-1010",
+              fmt::format("{} must be {}, got {}", what, expected,
+                          json.overflowed_integer() ? "an integer beyond 64 bits" : "the number " + shown(json)),
+              node.place());
     finding.label = "expected " + expected;
     if (whole) finding.help = fmt::format("write {}", static_cast<std::int64_t>(value));
     return std::nullopt;
@@ -184,9 +193,12 @@ std::optional<double> Reader::number(const Node& node, const std::string& what, 
   }
   const double value = json.as_double() + 0.0;  // no negative zero
   const auto span = json.span();
-  const auto written = span.offset + span.length <= text_.size() ? text_.substr(span.offset, span.length) : std::string_view();
-  if (value == 0 && written.substr(0, written.find_first_of("eE")).find_first_of("123456789") != std::string_view::npos) {
-    error("SWY-1013", fmt::format("{} is too small for a double: {}", what, shown(written)), node.place()).help = "write 0";
+  const auto written =
+      span.offset + span.length <= text_.size() ? text_.substr(span.offset, span.length) : std::string_view();
+  if (value == 0 &&
+      written.substr(0, written.find_first_of("eE")).find_first_of("123456789") != std::string_view::npos) {
+    error("SWY-1013", fmt::format("{} is too small for a double: {}", what, shown(written)), node.place()).help =
+        "write 0";
     return std::nullopt;
   }
   if (std::isfinite(value) && interval.contains(value)) return value;
@@ -195,10 +207,12 @@ std::optional<double> Reader::number(const Node& node, const std::string& what, 
   return std::nullopt;
 }
 
-std::optional<std::string> Reader::choice(const Node& node, const std::string& what, const std::vector<std::string>& legal) {
+std::optional<std::string> Reader::choice(const Node& node, const std::string& what,
+                                          const std::vector<std::string>& legal) {
   auto value = text(node, what);
   if (!value || std::find(legal.begin(), legal.end(), *value) != legal.end()) return value;
-  auto& finding = error("SWY-1013", fmt::format("{} must be one of {}; got `{}`", what, listed(legal), shown(*value)), node.place());
+  auto& finding = error("SWY-1013", fmt::format("{} must be one of {}; got `{}`", what, listed(legal), shown(*value)),
+                        node.place());
   finding.label = "expected one of " + listed(legal);
   finding.help = did_you_mean(*value, legal);
   return std::nullopt;
@@ -219,7 +233,9 @@ bool Reader::version(const Node& object, std::string_view key, const std::string
   if (!node) return false;
   const auto& json = node->json();
   if (json.is(Json::Kind::integer) && json.as_int() == 1) return true;
-  auto& finding = error("SWY-1014", fmt::format("`{}` is the version of the format and must be 1, got {}", key, shown(json)), node->place());
+  auto& finding =
+      error("SWY-1014", fmt::format("`{}` is the version of the format and must be 1, got {}", key, shown(json)),
+            node->place());
   finding.label = "expected 1";
   finding.help = fmt::format("write \"{}\": 1", key);
   return false;

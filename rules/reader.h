@@ -46,14 +46,16 @@ class Reader {
  public:
   Reader(std::string_view text, Diagnostics& diagnostics) : text_(text), diagnostics_(diagnostics) {}
 
-  /// False (and reported) unless the value is an object; reports unknown and unsupported keys. `extra`: keys legal beside the spot's.
+  /// False (and reported) unless the value is an object; reports unknown and unsupported keys. `extra`: keys legal
+  /// beside the spot's.
   bool object(const Node& node, const Spot& spot, const std::vector<std::string>& extra = {});
   bool array(const Node& node, const std::string& what, std::size_t at_least = 0);
   std::optional<std::string> text(const Node& node, const std::string& what);
   /// A text that is not empty, has no control characters and at most 200 bytes.
   std::optional<std::string> id(const Node& node, const std::string& what);
   std::optional<bool> boolean(const Node& node, const std::string& what);
-  std::optional<std::int64_t> integer(const Node& node, const std::string& what, std::int64_t low = std::numeric_limits<std::int64_t>::min(),
+  std::optional<std::int64_t> integer(const Node& node, const std::string& what,
+                                      std::int64_t low = std::numeric_limits<std::int64_t>::min(),
                                       std::int64_t high = std::numeric_limits<std::int64_t>::max());
   std::optional<double> number(const Node& node, const std::string& what, const Interval& interval = {});
   /// One of `legal`.

@@ -17,7 +17,9 @@ const SpecRule* rule_of(const Spec& spec, const Route& route) {
   return route.rule < 0 ? nullptr : &spec.rules[static_cast<std::size_t>(route.rule)];
 }
 
-std::string taken_by(const SpecRule* rule) { return rule == nullptr ? "the fallback" : fmt::format("rule `{}`", rule->id); }
+std::string taken_by(const SpecRule* rule) {
+  return rule == nullptr ? "the fallback" : fmt::format("rule `{}`", rule->id);
+}
 
 }  // namespace
 
@@ -42,7 +44,8 @@ void Resolver::report(Diagnostics& diagnostics) {
     out = std::move(finding.first);
     if (finding.others == 0) continue;
     const auto hidden = finding.others - finding.more.size();
-    out.notes.push_back(fmt::format("the same holds for {} more: {}{}", finding.others, listed(finding.more), hidden > 0 ? ", ..." : ""));
+    out.notes.push_back(fmt::format("the same holds for {} more: {}{}", finding.others, listed(finding.more),
+                                    hidden > 0 ? ", ..." : ""));
   }
 }
 
@@ -58,17 +61,18 @@ bool Resolver::check_dtype(const Route& route, const PlannedParameter& out) {
   return false;
 }
 
-bool Resolver::apply(const Source& source, const OptimizerDescriptor& plugin, std::map<std::string, Source>& owners, PlannedParameter& out) {
+bool Resolver::apply(const Source& source, const OptimizerDescriptor& plugin, std::map<std::string, Source>& owners,
+                     PlannedParameter& out) {
   const auto& setting = *source.setting;
   const auto* option = plugin.table.find(setting.name);
   if (option == nullptr) {
     if (auto* finding = once(source.id + '/' + setting.name + '/' + plugin.name, out, "SWY-2011")) {
-      finding->message = fmt::format("{} sets `{}`, but `{}` is trained by plugin `{}`, which has no such option", source.said_by, setting.name,
-                                     out.info.name(), plugin.name);
+      finding->message = fmt::format("{} sets `{}`, but `{}` is trained by plugin `{}`, which has no such option",
+                                     source.said_by, setting.name, out.info.name(), plugin.name);
       finding->place = setting.place;
       finding->help = did_you_mean(setting.name, plugin.table.names());
-      finding->help += fmt::format("{}narrow the override with `except`   (options: {})", finding->help.empty() ? "" : " or ",
-                                   listed(plugin.table.names()));
+      finding->help += fmt::format("{}narrow the override with `except`   (options: {})",
+                                   finding->help.empty() ? "" : " or ", listed(plugin.table.names()));
     }
     return false;
   }
@@ -76,8 +80,8 @@ bool Resolver::apply(const Source& source, const OptimizerDescriptor& plugin, st
   const auto problem = check_option(*option, value);
   if (!problem.empty()) {
     if (auto* finding = once(source.id + '/' + setting.name + '/' + plugin.name, out, "SWY-2012")) {
-      finding->message = fmt::format("{} sets `{}` to {}, but plugin `{}` of `{}` wants {}", source.said_by, setting.name, to_string(setting.value),
-                                     plugin.name, out.info.name(), problem);
+      finding->message = fmt::format("{} sets `{}` to {}, but plugin `{}` of `{}` wants {}", source.said_by,
+                                     setting.name, to_string(setting.value), plugin.name, out.info.name(), problem);
       finding->place = setting.place;
       finding->label = "expected " + problem;
     }
@@ -91,7 +95,8 @@ bool Resolver::apply(const Source& source, const OptimizerDescriptor& plugin, st
       finding->message = fmt::format("two values for `{}` of `{}`", setting.name, out.info.name());
       finding->place = setting.place;
       finding->label = fmt::format("{} sets {}", source.said_by, to_string(value));
-      finding->related.push_back({fmt::format("{} sets {}", owner->second.said_by, to_string(current)), owner->second.setting->place});
+      finding->related.push_back(
+          {fmt::format("{} sets {}", owner->second.said_by, to_string(current)), owner->second.setting->place});
       finding->help = "narrow one of them with `except`, or make them equal";
     }
     return false;
@@ -110,8 +115,9 @@ bool Resolver::decay(const Route& route, const OptimizerDescriptor& plugin, Plan
     if (!entry.set.wd_scale) continue;
     if (option == nullptr) {
       if (auto* finding = once("o" + std::to_string(i) + "/wd_scale/" + plugin.name, out, "SWY-2011")) {
-        finding->message = fmt::format("override `{}` sets `wd_scale`, but `{}` is trained by plugin `{}`, which has no weight decay", entry.id,
-                                       out.info.name(), plugin.name);
+        finding->message =
+            fmt::format("override `{}` sets `wd_scale`, but `{}` is trained by plugin `{}`, which has no weight decay",
+                        entry.id, out.info.name(), plugin.name);
         finding->place = entry.set.place;
         finding->help = "narrow the override with `except`";
       }
@@ -125,11 +131,12 @@ bool Resolver::decay(const Route& route, const OptimizerDescriptor& plugin, Plan
   const auto problem = check_option(*option, value);
   if (problem.empty()) return true;
   if (auto* finding = once(rule_key(route) + "/wd_scale", out, "SWY-2012")) {
-    finding->message = fmt::format("the decay factors of `{}` make `{}` {}, but plugin `{}` wants {}", out.info.name(), option->name,
-                                   to_string(value), plugin.name, problem);
-    finding->place = route.overrides.empty() && rule != nullptr
-                         ? rule->set.place
-                         : route.overrides.empty() ? Place{} : spec_.overrides[static_cast<std::size_t>(route.overrides.back())].set.place;
+    finding->message = fmt::format("the decay factors of `{}` make `{}` {}, but plugin `{}` wants {}", out.info.name(),
+                                   option->name, to_string(value), plugin.name, problem);
+    finding->place = route.overrides.empty() && rule != nullptr ? rule->set.place
+                     : route.overrides.empty()
+                         ? Place{}
+                         : spec_.overrides[static_cast<std::size_t>(route.overrides.back())].set.place;
   }
   return false;
 }
@@ -141,13 +148,16 @@ bool Resolver::settings(const Route& route, const OptimizerDescriptor& plugin, P
     std::map<std::string, Source> owners;
     if (rule != nullptr) {
       for (const auto& setting : rule->set.options) {
-        good = apply({&setting, fmt::format("rule `{}`", rule->id), "r" + rule_key(route)}, plugin, owners, out) && good;
+        good =
+            apply({&setting, fmt::format("rule `{}`", rule->id), "r" + rule_key(route)}, plugin, owners, out) && good;
       }
     }
     for (const auto i : route.overrides) {
       const auto& entry = spec_.overrides[static_cast<std::size_t>(i)];
       for (const auto& setting : entry.set.options) {
-        good = apply({&setting, fmt::format("override `{}`", entry.id), "o" + std::to_string(i)}, plugin, owners, out) && good;
+        good =
+            apply({&setting, fmt::format("override `{}`", entry.id), "o" + std::to_string(i)}, plugin, owners, out) &&
+            good;
       }
     }
     std::sort(out.own_settings.begin(), out.own_settings.end());
@@ -155,7 +165,8 @@ bool Resolver::settings(const Route& route, const OptimizerDescriptor& plugin, P
     const auto problem = good && plugin.check && !out.own_settings.empty() ? plugin.check(out.settings) : "";
     if (!problem.empty()) {
       if (auto* finding = once(rule_key(route) + problem, out, "SWY-2013")) {
-        finding->message = fmt::format("the options of `{}` (plugin `{}`) do not fit together: {}", out.info.name(), plugin.name, problem);
+        finding->message = fmt::format("the options of `{}` (plugin `{}`) do not fit together: {}", out.info.name(),
+                                       plugin.name, problem);
         finding->place = owners.begin()->second.setting->place;
         finding->help = fmt::format("fixed for it: {}", listed(out.own_settings));
       }
@@ -180,7 +191,9 @@ bool Resolver::view(const Route& route, const OptimizerDescriptor& plugin, Plann
                              : problem.code == "SWY-2022" ? "plugin `" + plugin.name + "` works on matrices, not on"
                                                           : "`matrix` does not fit";
     finding->message = fmt::format("{} `{}`, taken by {}: {}", what, out.info.name(), taken_by(rule), problem.message);
-    finding->place = !problem.place.span.file.empty() ? problem.place : rule == nullptr ? spec_.fallback_place : rule->place;
+    finding->place = !problem.place.span.file.empty() ? problem.place
+                     : rule == nullptr                ? spec_.fallback_place
+                                                      : rule->place;
     finding->help = problem.help;
   }
   return false;

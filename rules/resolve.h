@@ -12,8 +12,8 @@
 
 namespace switchyard {
 
-/// Turns a route into everything that will run: options, factors, view. Findings about many parameters of one rule or override
-/// with one cause become one diagnostic that names the first and counts the others; `report` adds them.
+/// Turns a route into everything that will run: options, factors, view. Findings about many parameters of one rule or
+/// override with one cause become one diagnostic that names the first and counts the others; `report` adds them.
 class Resolver {
  public:
   Resolver(const Spec& spec, const Registry& registry) : spec_(spec), registry_(registry) {}
@@ -37,7 +37,8 @@ class Resolver {
 
   bool check_dtype(const Route& route, const PlannedParameter& out);
   bool settings(const Route& route, const OptimizerDescriptor& plugin, PlannedParameter& out);
-  bool apply(const Source& source, const OptimizerDescriptor& plugin, std::map<std::string, Source>& owners, PlannedParameter& out);
+  bool apply(const Source& source, const OptimizerDescriptor& plugin, std::map<std::string, Source>& owners,
+             PlannedParameter& out);
   bool decay(const Route& route, const OptimizerDescriptor& plugin, PlannedParameter& out);
   bool view(const Route& route, const OptimizerDescriptor& plugin, PlannedParameter& out);
   /// The finding of `key`, new or counted once more; null when it was known.

@@ -56,7 +56,8 @@ class Router {
     const auto* rule = out.rule < 0 ? nullptr : &spec_.rules[static_cast<std::size_t>(out.rule)];
     out.frozen = !info.requires_grad || (rule != nullptr ? rule->freezes() : spec_.fallback == "freeze");
     out.taken = rule != nullptr || out.frozen || spec_.fallback != "error";
-    out.reason = rule != nullptr ? why(rule->match, {info, spec_.patterns, index_.hits()}) : "no rule matches, so the fallback takes it";
+    out.reason = rule != nullptr ? why(rule->match, {info, spec_.patterns, index_.hits()})
+                                 : "no rule matches, so the fallback takes it";
     if (!info.requires_grad) out.reason += "; it requires no gradient";
     for (std::size_t i = 0; i < spec_.overrides.size(); ++i) {
       if (!bit(bits_, rules + i)) continue;
@@ -86,13 +87,18 @@ class Router {
   std::string named(int target) const {
     return target < 0 ? "the fallback" : fmt::format("rule `{}`", spec_.rules[static_cast<std::size_t>(target)].id);
   }
-  const Place& place_of(int target) const { return target < 0 ? spec_.fallback_place : spec_.rules[static_cast<std::size_t>(target)].place; }
+  const Place& place_of(int target) const {
+    return target < 0 ? spec_.fallback_place : spec_.rules[static_cast<std::size_t>(target)].place;
+  }
 
   bool differ(int a, int b) const {
     if (a == b) return false;
-    const auto use = [&](int target) { return target < 0 ? spec_.fallback : spec_.rules[static_cast<std::size_t>(target)].use; };
+    const auto use = [&](int target) {
+      return target < 0 ? spec_.fallback : spec_.rules[static_cast<std::size_t>(target)].use;
+    };
     const auto plain = [&](int target) {
-      return target < 0 || (!spec_.rules[static_cast<std::size_t>(target)].view && spec_.rules[static_cast<std::size_t>(target)].set.empty());
+      return target < 0 || (!spec_.rules[static_cast<std::size_t>(target)].view &&
+                            spec_.rules[static_cast<std::size_t>(target)].set.empty());
     };
     return use(a) != use(b) || !plain(a) || !plain(b);
   }
@@ -112,8 +118,9 @@ class Router {
       if (!differ(first, target)) continue;
       const auto winner = out_.routes.back().rule;
       auto& finding = diagnostics_.warning(
-          "SWY-2004", fmt::format("the names of one tied tensor would be routed differently: `{}` by {}, `{}` by {}; {} takes it",
-                                  info.names[first_name], named(first), info.names[i], named(target), named(winner)),
+          "SWY-2004",
+          fmt::format("the names of one tied tensor would be routed differently: `{}` by {}, `{}` by {}; {} takes it",
+                      info.names[first_name], named(first), info.names[i], named(target), named(winner)),
           place_of(target < 0 ? first : target));
       finding.subject = info.name();
       finding.related.push_back({fmt::format("{} stands here", named(first)), place_of(first)});
@@ -134,8 +141,10 @@ class Router {
 
 std::vector<MatchIndex::Entry> index_entries(const Spec& spec) {
   std::vector<MatchIndex::Entry> out;
-  for (const auto& rule : spec.rules) out.push_back({&rule.match, rule.except ? &*rule.except : nullptr, !rule.disabled});
-  for (const auto& entry : spec.overrides) out.push_back({&entry.match, entry.except ? &*entry.except : nullptr, !entry.disabled});
+  for (const auto& rule : spec.rules)
+    out.push_back({&rule.match, rule.except ? &*rule.except : nullptr, !rule.disabled});
+  for (const auto& entry : spec.overrides)
+    out.push_back({&entry.match, entry.except ? &*entry.except : nullptr, !entry.disabled});
   return out;
 }
 

@@ -15,9 +15,9 @@ namespace switchyard {
 /// What one tensor got from the spec. `rule` is a number in Spec::rules, or -1 for the fallback.
 struct Route {
   int rule = -1;
-  bool frozen = false;              ///< the rule or the fallback freezes it, or it requires no gradient
-  bool taken = false;               ///< false: no rule, and the fallback is "error"
-  std::vector<int> overrides;       ///< matching ones, in document order
+  bool frozen = false;         ///< the rule or the fallback freezes it, or it requires no gradient
+  bool taken = false;          ///< false: no rule, and the fallback is "error"
+  std::vector<int> overrides;  ///< matching ones, in document order
   std::string reason;
 };
 
@@ -25,7 +25,7 @@ struct Tally {
   std::int64_t matched = 0;
   std::int64_t matched_trainable = 0;
   std::int64_t won = 0;
-  std::int64_t elements = 0;        ///< of those won
+  std::int64_t elements = 0;  ///< of those won
 };
 
 /// The routes of all tensors, in the order of the table, and exact counts for every rule and override.
@@ -36,8 +36,9 @@ struct Routing {
   std::vector<Tally> overrides;
 };
 
-/// First match wins. Adds what is wrong with the rules as such: rules and overrides that match nothing (SWY-2001), are shadowed
-/// (SWY-2002) or match only frozen tensors (SWY-2005), tensors without a rule (SWY-2003), ties that disagree (SWY-2004).
+/// First match wins. Adds what is wrong with the rules as such: rules and overrides that match nothing (SWY-2001), are
+/// shadowed (SWY-2002) or match only frozen tensors (SWY-2005), tensors without a rule (SWY-2003), ties that disagree
+/// (SWY-2004).
 Routing route(const Spec& spec, const ParameterTable& table, Diagnostics& diagnostics);
 
 /// The optimizer id of a route, or "freeze".

@@ -9,7 +9,8 @@
 namespace switchyard {
 
 const SpecSetting* SpecSettings::find(std::string_view name) const {
-  const auto found = std::find_if(options.begin(), options.end(), [&](const SpecSetting& setting) { return setting.name == name; });
+  const auto found =
+      std::find_if(options.begin(), options.end(), [&](const SpecSetting& setting) { return setting.name == name; });
   return found == options.end() ? nullptr : &*found;
 }
 
@@ -26,12 +27,14 @@ double SpecOptimizer::base(const std::optional<double>& base_lr) const {
 }
 
 const SpecOptimizer* Spec::find_optimizer(std::string_view id) const {
-  const auto found = std::find_if(optimizers.begin(), optimizers.end(), [&](const auto& optimizer) { return optimizer.id == id; });
+  const auto found =
+      std::find_if(optimizers.begin(), optimizers.end(), [&](const auto& optimizer) { return optimizer.id == id; });
   return found == optimizers.end() ? nullptr : &*found;
 }
 
 const SpecSchedule* Spec::find_schedule(std::string_view id) const {
-  const auto found = std::find_if(schedules.begin(), schedules.end(), [&](const auto& schedule) { return schedule.id == id; });
+  const auto found =
+      std::find_if(schedules.begin(), schedules.end(), [&](const auto& schedule) { return schedule.id == id; });
   return found == schedules.end() ? nullptr : &*found;
 }
 
@@ -40,13 +43,17 @@ const OptimizerDescriptor* SpecDraft::plugin_of(const std::string& optimizer) co
   return found == nullptr ? nullptr : registry.find(found->plugin);
 }
 
-bool SpecDraft::check_optimizer(const Node& node, const std::string& what, const std::string& id, std::vector<std::string> also) {
+bool SpecDraft::check_optimizer(const Node& node, const std::string& what, const std::string& id,
+                                std::vector<std::string> also) {
   optimizers_used.insert(id);
-  const auto in = [&](const std::vector<std::string>& ids) { return std::find(ids.begin(), ids.end(), id) != ids.end(); };
+  const auto in = [&](const std::vector<std::string>& ids) {
+    return std::find(ids.begin(), ids.end(), id) != ids.end();
+  };
   if (in(also) || in(optimizer_ids)) return true;
   if (!optimizers_known) return false;
   also.insert(also.begin(), optimizer_ids.begin(), optimizer_ids.end());
-  auto& finding = read.error("SWY-1016", fmt::format("{} names `{}`, which is no optimizer of this spec", what, shown(id)), node.place());
+  auto& finding = read.error(
+      "SWY-1016", fmt::format("{} names `{}`, which is no optimizer of this spec", what, shown(id)), node.place());
   finding.label = "no such optimizer";
   finding.help = did_you_mean(id, also);
   finding.help += fmt::format("{}(legal: {})", finding.help.empty() ? "" : "   ", listed(also));
@@ -58,7 +65,8 @@ namespace {
 void read_texts(SpecDraft& draft, const Node& root) {
   if (const auto node = root.child("$schema")) draft.read.text(*node, "`$schema`");
   if (const auto node = root.child("name")) draft.spec.name = draft.read.text(*node, "`name`").value_or("");
-  if (const auto node = root.child("description")) draft.spec.description = draft.read.text(*node, "`description`").value_or("");
+  if (const auto node = root.child("description"))
+    draft.spec.description = draft.read.text(*node, "`description`").value_or("");
 }
 
 void read_base_lr(SpecDraft& draft, const Node& root) {
@@ -71,19 +79,22 @@ void read_base_lr(SpecDraft& draft, const Node& root) {
 void warn_unused(SpecDraft& draft) {
   for (const auto& optimizer : draft.spec.optimizers) {
     if (draft.optimizers_used.count(optimizer.id) > 0) continue;
-    draft.spec.warnings.warning("SWY-2008", fmt::format("no rule uses the optimizer `{}`", optimizer.id), optimizer.place).help =
-        "remove it, or name it in a rule's `use`";
+    draft.spec.warnings
+        .warning("SWY-2008", fmt::format("no rule uses the optimizer `{}`", optimizer.id), optimizer.place)
+        .help = "remove it, or name it in a rule's `use`";
   }
   for (const auto& schedule : draft.spec.schedules) {
     if (draft.schedules_used.count(schedule.id) > 0) continue;
-    draft.spec.warnings.warning("SWY-2009", fmt::format("no optimizer uses the schedule `{}`", schedule.id), schedule.place).help =
-        fmt::format("remove it, or add \"schedules\": {{\"lr\": \"{}\"}} to an optimizer", schedule.id);
+    draft.spec.warnings
+        .warning("SWY-2009", fmt::format("no optimizer uses the schedule `{}`", schedule.id), schedule.place)
+        .help = fmt::format("remove it, or add \"schedules\": {{\"lr\": \"{}\"}} to an optimizer", schedule.id);
   }
 }
 
 }  // namespace
 
-std::optional<Spec> parse_spec(std::string_view text, const std::string& file, const Registry& registry, Diagnostics& diagnostics) {
+std::optional<Spec> parse_spec(std::string_view text, const std::string& file, const Registry& registry,
+                               Diagnostics& diagnostics) {
   Diagnostics found;
   const auto json = parse_json(text, file, found);
   SpecDraft draft(text, registry, found);

@@ -42,8 +42,8 @@ struct SpecSplit {
     std::int64_t size = 0;
   };
   int axis = 0;
-  std::int64_t equal = 0;     ///< number of equal parts; 0 when sizes are given
-  std::vector<Part> parts;    ///< with sizes
+  std::int64_t equal = 0;   ///< number of equal parts; 0 when sizes are given
+  std::vector<Part> parts;  ///< with sizes
   std::int64_t interleave = 1;
   Place place;
   Place axis_place;
@@ -62,7 +62,7 @@ struct SpecHeads {
 /// `roles` is false when the rule leaves them to the defaults; `flatten` has already become out and in.
 struct SpecView {
   bool roles = false;
-  bool transpose = false;     ///< swaps the default roles
+  bool transpose = false;  ///< swaps the default roles
   std::vector<int> batch;
   std::vector<int> out;
   std::vector<int> in;
@@ -75,13 +75,13 @@ struct SpecRule {
   std::string id;
   Match match;
   std::optional<Match> except;
-  std::string use;            ///< optimizer id or "freeze"
+  std::string use;  ///< optimizer id or "freeze"
   std::optional<SpecView> view;
   SpecSettings set;
   std::string note;
   bool optional = false;
   bool disabled = false;
-  Place place;                ///< of the id
+  Place place;  ///< of the id
 
   bool freezes() const { return use == "freeze"; }
 };
@@ -103,10 +103,10 @@ struct SpecOptimizer {
   std::string plugin;
   std::optional<double> lr;
   std::optional<double> lr_scale;
-  OptionValues options;                                         ///< every option of the plugin
-  std::vector<std::string> given;                               ///< options that the spec names, in order
-  std::vector<std::pair<std::string, std::string>> schedules;   ///< "lr" or option -> schedule id, in order of name
-  Place place;                                                  ///< of the key
+  OptionValues options;                                        ///< every option of the plugin
+  std::vector<std::string> given;                              ///< options that the spec names, in order
+  std::vector<std::pair<std::string, std::string>> schedules;  ///< "lr" or option -> schedule id, in order of name
+  Place place;                                                 ///< of the key
 
   /// Base learning rate of its parameters: lr, else base_lr x lr_scale.
   double base(const std::optional<double>& base_lr) const;
@@ -118,7 +118,8 @@ struct SpecSchedule {
   Place place;
 };
 
-/// A routing spec as a plain value: everything that the text says, checked as far as it can be without a model, with places.
+/// A routing spec as a plain value: everything that the text says, checked as far as it can be without a model, with
+/// places.
 struct Spec {
   std::string file;
   std::string name;
@@ -127,21 +128,22 @@ struct Spec {
   std::vector<SpecOptimizer> optimizers;
   std::vector<SpecSchedule> schedules;
   std::vector<SpecRule> rules;
-  std::string fallback;       ///< "error", "freeze" or an optimizer id
+  std::string fallback;  ///< "error", "freeze" or an optimizer id
   Place fallback_place;
   std::vector<SpecOverride> overrides;
   GradientPolicy gradients;
   std::vector<SinkConfig> sinks;
   PatternList patterns;
-  Diagnostics warnings;       ///< what parse_spec had to say although the spec is good; a plan repeats it
+  Diagnostics warnings;  ///< what parse_spec had to say although the spec is good; a plan repeats it
 
   const SpecOptimizer* find_optimizer(std::string_view id) const;
   const SpecSchedule* find_schedule(std::string_view id) const;
 };
 
-/// Reads a spec. All mistakes of the text are added to `diagnostics`, each once, with place, what was expected and the nearest
-/// legal thing; nothing is returned if there is an error among them.
-std::optional<Spec> parse_spec(std::string_view text, const std::string& file, const Registry& registry, Diagnostics& diagnostics);
+/// Reads a spec. All mistakes of the text are added to `diagnostics`, each once, with place, what was expected and the
+/// nearest legal thing; nothing is returned if there is an error among them.
+std::optional<Spec> parse_spec(std::string_view text, const std::string& file, const Registry& registry,
+                               Diagnostics& diagnostics);
 
 /// Keys of the grammar that this build refuses with SWY-1090, with the place where they are legal ("spec", "match").
 const std::vector<std::pair<std::string, std::string>>& unsupported_keys();

@@ -11,7 +11,8 @@ void read_gradients(SpecDraft& draft, const Node& gradients) {
   if (!read.object(gradients, spots::gradients())) return;
   auto& policy = draft.spec.gradients;
   if (const auto clip = gradients.child("clip"); clip && read.object(*clip, spots::clip())) {
-    if (const auto norm = read.require(*clip, "norm", "`clip`")) policy.clip_norm = read.number(*norm, "`norm`", above(0));
+    if (const auto norm = read.require(*clip, "norm", "`clip`"))
+      policy.clip_norm = read.number(*norm, "`norm`", above(0));
   }
   if (const auto accumulation = gradients.child("accumulation")) {
     policy.accumulation = read.integer(*accumulation, "`accumulation`", 1).value_or(1);

@@ -15,11 +15,13 @@ constexpr std::int64_t largest = std::numeric_limits<std::int64_t>::max();
 constexpr int most_axes = 64;  // of a LibTorch tensor
 
 const std::vector<std::string> dtype_names = {
-    "float32",  "float64",   "bfloat16",   "float16",   "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz",
-    "float8_e8m0fnu", "float4_e2m1fn_x2", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "bool",
-    "complex32", "complex64", "complex128", "quint8", "qint8", "qint32"};
+    "float32",     "float64",         "bfloat16",        "float16",        "float8_e4m3fn",
+    "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu", "float4_e2m1fn_x2",
+    "uint8",       "uint16",          "uint32",          "uint64",         "int8",
+    "int16",       "int32",           "int64",           "bool",           "complex32",
+    "complex64",   "complex128",      "quint8",          "qint8",          "qint32"};
 const std::map<std::string, std::string, std::less<>> dtype_aliases = {
-    {"bf16", "bfloat16"}, {"fp32", "float32"}, {"f32", "float32"}, {"float", "float32"},   {"fp16", "float16"},
+    {"bf16", "bfloat16"}, {"fp32", "float32"}, {"f32", "float32"}, {"float", "float32"},  {"fp16", "float16"},
     {"f16", "float16"},   {"half", "float16"}, {"f64", "float64"}, {"double", "float64"}, {"fp64", "float64"}};
 
 bool parse_int(std::string_view text, std::int64_t& value) {
@@ -72,8 +74,9 @@ std::optional<std::vector<int>> read_names(SpecDraft& draft, const Node& node) {
         known->second = static_cast<int>(draft.spec.patterns.size());
         draft.spec.patterns.push_back(std::move(pattern));
       } else {
-        auto& finding = draft.read.error(text.empty() ? "SWY-1019" : "SWY-1020", error.message,
-                                         text.empty() ? item.place() : draft.read.inside(item, error.offset, error.length));
+        auto& finding =
+            draft.read.error(text.empty() ? "SWY-1019" : "SWY-1020", error.message,
+                             text.empty() ? item.place() : draft.read.inside(item, error.offset, error.length));
         finding.label = "here";
         finding.help = error.help;
       }
@@ -95,7 +98,8 @@ std::optional<std::vector<std::string>> read_dtypes(SpecDraft& draft, const Node
     auto& finding = draft.read.error("SWY-1013", fmt::format("`{}` is not a dtype", shown(text)), item.place());
     finding.label = "expected torch's name of a dtype";
     const auto alias = dtype_aliases.find(name);
-    finding.help = alias != dtype_aliases.end() ? fmt::format("write \"{}\"", alias->second) : did_you_mean(name, dtype_names);
+    finding.help =
+        alias != dtype_aliases.end() ? fmt::format("write \"{}\"", alias->second) : did_you_mean(name, dtype_names);
     good = false;
   }) && good;
   if (!good) return std::nullopt;
@@ -220,7 +224,8 @@ std::optional<Match> read_match(SpecDraft& draft, const Node& node) {
   if (const auto ndim = node.child("ndim")) out.ndim = read_condition(draft, *ndim, "`ndim`");
   if (const auto shape = node.child("shape")) out.shape = read_shape(draft, *shape);
   if (const auto numel = node.child("numel")) out.numel = read_condition(draft, *numel, "`numel`");
-  if (const auto dtype = node.child("dtype")) out.dtypes = read_dtypes(draft, *dtype).value_or(std::vector<std::string>{});
+  if (const auto dtype = node.child("dtype"))
+    out.dtypes = read_dtypes(draft, *dtype).value_or(std::vector<std::string>{});
   if (const auto module = node.child("module")) {
     read.texts(*module, "`module`", [&](const Node&, const std::string& text) { out.modules.push_back(text); });
   }
@@ -235,9 +240,11 @@ std::optional<Match> read_match(SpecDraft& draft, const Node& node) {
   for (std::int64_t ndim = 0; ndim <= most_axes; ++ndim) {
     if (allows_ndim(out, ndim)) return out;
   }
-  auto& finding = read.error("SWY-1022", "no tensor can meet these conditions on the number of axes together", out.place);
+  auto& finding =
+      read.error("SWY-1022", "no tensor can meet these conditions on the number of axes together", out.place);
   finding.label = "ndim and shape contradict each other";
-  finding.help = fmt::format("a tensor has 0 to {} axes; conditions side by side must all hold, use `any` for alternatives", most_axes);
+  finding.help = fmt::format(
+      "a tensor has 0 to {} axes; conditions side by side must all hold, use `any` for alternatives", most_axes);
   return std::nullopt;
 }
 

@@ -17,8 +17,12 @@ constexpr int most_likes = 64;
 class OptimizersReader {
  public:
   OptimizersReader(SpecDraft& draft, const Node& optimizers)
-      : draft_(draft), read_(draft.read), optimizers_(optimizers), members_(optimizers.json().members()),
-        stages_(members_.size(), Stage::untouched), values_(members_.size()) {}
+      : draft_(draft),
+        read_(draft.read),
+        optimizers_(optimizers),
+        members_(optimizers.json().members()),
+        stages_(members_.size(), Stage::untouched),
+        values_(members_.size()) {}
 
   void run() {
     for (std::size_t i = 0; i < members_.size(); ++i) visit(i);
@@ -46,11 +50,13 @@ class OptimizersReader {
     const auto id = read_.text(*like, "`like`");
     if (!id) return false;
     draft_.optimizers_used.insert(*id);
-    const auto found = std::find_if(members_.begin(), members_.end(), [&](const auto& member) { return member.key == *id; });
+    const auto found =
+        std::find_if(members_.begin(), members_.end(), [&](const auto& member) { return member.key == *id; });
     if (found == members_.end()) return draft_.check_optimizer(*like, "`like`", *id, {}), false;
     const auto at = static_cast<std::size_t>(found - members_.begin());
     if (depth_ == most_likes) {
-      read_.error("SWY-1021", fmt::format("`like` is chained through more than {} optimizers", most_likes), like->place());
+      read_.error("SWY-1021", fmt::format("`like` is chained through more than {} optimizers", most_likes),
+                  like->place());
       return false;
     }
     if (stages_[at] == Stage::open) {
@@ -95,12 +101,16 @@ class OptimizersReader {
       auto& finding = read_.error("SWY-1017", fmt::format("there is no plugin `{}`", shown(*plugin)), node.place());
       finding.label = "unknown plugin";
       finding.help = did_you_mean(*plugin, draft_.registry.names());
-      finding.help += fmt::format("{}(plugins: {})", finding.help.empty() ? "" : "   ", listed(draft_.registry.names()));
+      finding.help +=
+          fmt::format("{}(plugins: {})", finding.help.empty() ? "" : "   ", listed(draft_.registry.names()));
       return false;
     }
     if (!inherited.empty() && inherited != *plugin) {
-      read_.error("SWY-1021", fmt::format("`like` copies an optimizer of plugin `{}`, but `plugin` is `{}`", inherited, *plugin), node.place()).help =
-          "remove `like` and write out what both share";
+      read_
+          .error("SWY-1021",
+                 fmt::format("`like` copies an optimizer of plugin `{}`, but `plugin` is `{}`", inherited, *plugin),
+                 node.place())
+          .help = "remove `like` and write out what both share";
       return false;
     }
     out.plugin = *plugin;
@@ -124,10 +134,12 @@ class OptimizersReader {
     if (scale) out.lr_scale = read_.number(*scale, "`lr_scale`", at_least(0));
     if (lr || out.lr || draft_.base_lr_broken) return;
     if (!draft_.spec.base_lr) {
-      auto& finding = read_.error("SWY-1106", scale ? fmt::format("`lr_scale` of {} scales `base_lr`, which the spec lacks", name)
-                                                    : fmt::format("{} has no learning rate", name),
+      auto& finding = read_.error("SWY-1106",
+                                  scale ? fmt::format("`lr_scale` of {} scales `base_lr`, which the spec lacks", name)
+                                        : fmt::format("{} has no learning rate", name),
                                   scale ? scale->key_place() : node.key_place());
-      finding.help = scale ? "add \"base_lr\" at the top level, or write \"lr\" here" : "add \"lr\" here, or \"base_lr\" at the top level";
+      finding.help = scale ? "add \"base_lr\" at the top level, or write \"lr\" here"
+                           : "add \"lr\" here, or \"base_lr\" at the top level";
       return;
     }
     if (!scale && !out.lr_scale) out.lr_scale = 1;
@@ -150,7 +162,8 @@ class OptimizersReader {
     if (!good || !plugin.check) return;
     const auto problem = plugin.check(out.options);
     if (!problem.empty()) {
-      read_.error("SWY-1103", fmt::format("the options of plugin `{}` do not fit together: {}", plugin.name, problem), options.key_place());
+      read_.error("SWY-1103", fmt::format("the options of plugin `{}` do not fit together: {}", plugin.name, problem),
+                  options.key_place());
     }
   }
 
@@ -167,10 +180,11 @@ class OptimizersReader {
       const Node node(schedules, member);
       const auto* option = plugin.table.find(member.key);
       if (member.key != "lr" && (option == nullptr || !option->schedulable)) {
-        auto& finding = read_.error(option == nullptr ? "SWY-1101" : "SWY-1104",
-                                    option == nullptr ? fmt::format("unknown option `{}` for plugin `{}`", shown(member.key), plugin.name)
-                                                      : fmt::format("`{}` of plugin `{}` cannot follow a schedule", member.key, plugin.name),
-                                    node.key_place());
+        auto& finding = read_.error(
+            option == nullptr ? "SWY-1101" : "SWY-1104",
+            option == nullptr ? fmt::format("unknown option `{}` for plugin `{}`", shown(member.key), plugin.name)
+                              : fmt::format("`{}` of plugin `{}` cannot follow a schedule", member.key, plugin.name),
+            node.key_place());
         finding.help = option == nullptr ? did_you_mean(member.key, legal) : "";
         finding.help += fmt::format("{}(can be scheduled: {})", finding.help.empty() ? "" : "   ", listed(legal));
         if (node.json().is(Json::Kind::string)) draft_.schedules_used.insert(node.json().as_string());
@@ -180,7 +194,8 @@ class OptimizersReader {
       if (!id) continue;
       draft_.schedules_used.insert(*id);
       if (!check_schedule(node, *id, option, plugin)) continue;
-      const auto same = std::find_if(out.schedules.begin(), out.schedules.end(), [&](const auto& entry) { return entry.first == member.key; });
+      const auto same = std::find_if(out.schedules.begin(), out.schedules.end(),
+                                     [&](const auto& entry) { return entry.first == member.key; });
       if (same != out.schedules.end()) {
         same->second = *id;
       } else {
@@ -190,14 +205,16 @@ class OptimizersReader {
     std::sort(out.schedules.begin(), out.schedules.end());
   }
 
-  bool check_schedule(const Node& node, const std::string& id, const OptionInfo* option, const OptimizerDescriptor& plugin) {
+  bool check_schedule(const Node& node, const std::string& id, const OptionInfo* option,
+                      const OptimizerDescriptor& plugin) {
     const auto& ids = draft_.schedule_ids;
     if (std::find(ids.begin(), ids.end(), id) == ids.end()) {
       if (!draft_.schedules_known) return false;
       auto& finding = read_.error("SWY-1016", fmt::format("there is no schedule `{}`", shown(id)), node.place());
       finding.label = "no such schedule";
       finding.help = did_you_mean(id, ids);
-      finding.help += fmt::format("{}(schedules: {})", finding.help.empty() ? "" : "   ", ids.empty() ? "none" : listed(ids));
+      finding.help +=
+          fmt::format("{}(schedules: {})", finding.help.empty() ? "" : "   ", ids.empty() ? "none" : listed(ids));
       return false;
     }
     const auto* schedule = draft_.spec.find_schedule(id);
@@ -205,17 +222,22 @@ class OptimizersReader {
     const auto [low, high] = range(schedule->schedule);
     if (option == nullptr) {
       if (high == 1 && low >= 0) return true;
-      auto& finding = read_.error("SWY-1105", fmt::format("a schedule of `lr` is a factor from 0 with peak 1, but `{}` takes values from {} to {}",
-                                                          id, shortest(low), shortest(high)), node.place());
+      auto& finding = read_.error(
+          "SWY-1105",
+          fmt::format("a schedule of `lr` is a factor from 0 with peak 1, but `{}` takes values from {} to {}", id,
+                      shortest(low), shortest(high)),
+          node.place());
       finding.related.push_back({"the schedule", schedule->place});
       finding.help = "put the learning rate into `lr` and let the schedule rise to 1";
       return false;
     }
     const bool whole = option->type == OptionType::number;
     if (whole && option->interval.contains(low) && option->interval.contains(high)) return true;
-    auto& finding = read_.error("SWY-1105", fmt::format("`{}` of plugin `{}` must be {}, but the schedule `{}` takes values from {} to {}",
-                                                        option->name, plugin.name, expected(*option), id, shortest(low), shortest(high)),
-                                node.place());
+    auto& finding =
+        read_.error("SWY-1105",
+                    fmt::format("`{}` of plugin `{}` must be {}, but the schedule `{}` takes values from {} to {}",
+                                option->name, plugin.name, expected(*option), id, shortest(low), shortest(high)),
+                    node.place());
     finding.related.push_back({"the schedule", schedule->place});
     return false;
   }
@@ -237,7 +259,8 @@ std::optional<OptionValue> read_option(SpecDraft& draft, const Node& node, const
   const auto name = std::string(node.key());
   const auto* option = plugin.table.find(name);
   if (option == nullptr) {
-    auto& finding = read.error("SWY-1101", fmt::format("unknown option `{}` for plugin `{}`", shown(name), plugin.name), node.key_place());
+    auto& finding = read.error("SWY-1101", fmt::format("unknown option `{}` for plugin `{}`", shown(name), plugin.name),
+                               node.key_place());
     finding.label = fmt::format("not an option of {} {}", plugin.name, plugin.version);
     auto candidates = plugin.table.names();
     candidates.insert(candidates.end(), also.begin(), also.end());
@@ -257,8 +280,9 @@ std::optional<OptionValue> read_option(SpecDraft& draft, const Node& node, const
   auto value = option_value_from_json(node.json());
   const auto problem = value ? check_option(*option, *value) : expected(*option);
   if (value && problem.empty()) return value;
-  auto& finding = read.error("SWY-1102", fmt::format("`{}` of plugin `{}` must be {}, got {}", name, plugin.name, problem, shown(node.json())),
-                             node.place());
+  auto& finding = read.error(
+      "SWY-1102", fmt::format("`{}` of plugin `{}` must be {}, got {}", name, plugin.name, problem, shown(node.json())),
+      node.place());
   finding.label = "expected " + problem;
   if (value && option->type == OptionType::choice && std::holds_alternative<std::string>(*value)) {
     std::vector<std::string> names;

@@ -13,17 +13,18 @@
 
 namespace switchyard {
 
-/// A spec while it is read. Ids are known before the values behind them are, and stay known when these are broken: one mistake in
-/// an optimizer must not make every rule that uses it look wrong.
+/// A spec while it is read. Ids are known before the values behind them are, and stay known when these are broken: one
+/// mistake in an optimizer must not make every rule that uses it look wrong.
 struct SpecDraft {
-  SpecDraft(std::string_view text, const Registry& plugins, Diagnostics& diagnostics) : read(text, diagnostics), registry(plugins) {}
+  SpecDraft(std::string_view text, const Registry& plugins, Diagnostics& diagnostics)
+      : read(text, diagnostics), registry(plugins) {}
 
   Reader read;
   const Registry& registry;
   Spec spec;
-  std::vector<std::string> optimizer_ids;   ///< in document order
+  std::vector<std::string> optimizer_ids;  ///< in document order
   std::vector<std::string> schedule_ids;
-  bool optimizers_known = false;            ///< false if `optimizers` is missing or no object: then no reference can be judged
+  bool optimizers_known = false;  ///< false if `optimizers` is missing or no object: then no reference can be judged
   bool schedules_known = true;
   bool base_lr_broken = false;
   std::set<std::string> schedules_used;
@@ -54,7 +55,8 @@ std::optional<SpecView> read_view(SpecDraft& draft, const Node& view);
 
 // spec_settings.cpp
 /// `plugin` null: an override, whose options are those of any optimizer.
-std::optional<SpecSettings> read_settings(SpecDraft& draft, const Node& set, const OptimizerDescriptor* plugin, bool is_override);
+std::optional<SpecSettings> read_settings(SpecDraft& draft, const Node& set, const OptimizerDescriptor* plugin,
+                                          bool is_override);
 
 // spec_rules.cpp
 void read_rules(SpecDraft& draft, const Node& rules);

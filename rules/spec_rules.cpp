@@ -19,7 +19,8 @@ class Ids {
     if (!id) return std::nullopt;
     place = node->place();
     if (*id == "fallback") {
-      draft.read.error("SWY-1013", fmt::format("{} cannot be called \"fallback\"", what), place).help = "plans use the word for `fallback`";
+      draft.read.error("SWY-1013", fmt::format("{} cannot be called \"fallback\"", what), place).help =
+          "plans use the word for `fallback`";
       return std::nullopt;
     }
     const auto [known, fresh] = seen_.emplace(*id, place);
@@ -55,13 +56,17 @@ void read_details(SpecDraft& draft, const Node& node, SpecRule& rule) {
   if (rule.freezes()) {
     for (const auto& child : {matrix, set}) {
       if (!child) continue;
-      draft.read.error("SWY-1018", fmt::format("a rule that freezes has no use for `{}`", child->key()), child->key_place()).help = "remove it";
+      draft.read
+          .error("SWY-1018", fmt::format("a rule that freezes has no use for `{}`", child->key()), child->key_place())
+          .help = "remove it";
     }
     return;
   }
   if (matrix && plugin != nullptr && !plugin->needs_matrix()) {
-    draft.read.error("SWY-2027", fmt::format("plugin `{}` works on elements: `matrix` would change nothing", plugin->name), matrix->key_place()).help =
-        "remove `matrix`, or use an optimizer whose plugin works on matrices";
+    draft.read
+        .error("SWY-2027", fmt::format("plugin `{}` works on elements: `matrix` would change nothing", plugin->name),
+               matrix->key_place())
+        .help = "remove `matrix`, or use an optimizer whose plugin works on matrices";
   } else if (matrix) {
     rule.view = read_view(draft, *matrix);
   }
@@ -119,7 +124,8 @@ void read_overrides(SpecDraft& draft, const Node& overrides) {
 void read_fallback(SpecDraft& draft, const Node& root) {
   const auto node = root.child("fallback");
   if (!node) {
-    auto& finding = draft.read.error("SWY-1012", "the spec lacks `fallback`", {{root.json().span().file, root.json().span().offset, 1}, ""});
+    auto& finding = draft.read.error("SWY-1012", "the spec lacks `fallback`",
+                                     {{root.json().span().file, root.json().span().offset, 1}, ""});
     finding.help = "add \"fallback\": \"error\" (or \"freeze\", or the id of an optimizer)";
     return;
   }

@@ -18,18 +18,22 @@ const std::vector<std::string> shape_names = {"linear", "sqrt", "cosine"};
 
 std::vector<std::string> keys_of(Kind kind) {
   switch (kind) {
-    case Kind::constant: return {"kind", "peak", "warmup", "total"};
+    case Kind::constant:
+      return {"kind", "peak", "warmup", "total"};
     case Kind::linear:
-    case Kind::cosine: return {"kind", "peak", "floor", "warmup", "total"};
-    case Kind::wsd: return {"kind", "peak", "floor", "warmup", "total", "decay", "shape"};
-    case Kind::piecewise: return {"kind", "points", "total"};
+    case Kind::cosine:
+      return {"kind", "peak", "floor", "warmup", "total"};
+    case Kind::wsd:
+      return {"kind", "peak", "floor", "warmup", "total", "decay", "shape"};
+    case Kind::piecewise:
+      return {"kind", "points", "total"};
   }
   return {};
 }
 
 /// A number of steps, or "20%" of `total`.
-std::optional<std::int64_t> read_steps(SpecDraft& draft, const Node& node, const std::string& what, std::optional<std::int64_t> total,
-                                       bool total_broken) {
+std::optional<std::int64_t> read_steps(SpecDraft& draft, const Node& node, const std::string& what,
+                                       std::optional<std::int64_t> total, bool total_broken) {
   const auto& json = node.json();
   if (!json.is(Json::Kind::string)) return draft.read.integer(node, what, 0);
   const auto& text = json.as_string();
@@ -42,27 +46,32 @@ std::optional<std::int64_t> read_steps(SpecDraft& draft, const Node& node, const
   const auto parsed = std::from_chars(text.data(), end, percent, std::chars_format::fixed);
   if (parsed.ec != std::errc() || parsed.ptr + 1 != end || *parsed.ptr != '%' || !(percent >= 0 && percent <= 100)) {
     auto& finding = draft.read.error(
-        "SWY-1013", fmt::format("{} must be a number of steps or a percentage from \"0%\" to \"100%\", got {}", what, shown(json)), node.place());
+        "SWY-1013",
+        fmt::format("{} must be a number of steps or a percentage from \"0%\" to \"100%\", got {}", what, shown(json)),
+        node.place());
     finding.label = "expected steps or \"20%\"";
     return std::nullopt;
   }
   if (!total) {
     if (!total_broken) {
-      draft.read.error("SWY-1018", fmt::format("{} is a percentage, but the schedule has no `total`", what), node.place()).help =
-          "add \"total\", or give a number of steps";
+      draft.read
+          .error("SWY-1018", fmt::format("{} is a percentage, but the schedule has no `total`", what), node.place())
+          .help = "add \"total\", or give a number of steps";
     }
     return std::nullopt;
   }
   return std::llround(static_cast<double>(*total) * percent / 100);
 }
 
-bool read_points(SpecDraft& draft, const Node& node, std::optional<std::int64_t> total, bool total_broken, Schedule& schedule) {
+bool read_points(SpecDraft& draft, const Node& node, std::optional<std::int64_t> total, bool total_broken,
+                 Schedule& schedule) {
   if (!draft.read.array(node, "`points`", 1)) return false;
   bool good = true;
   for (std::size_t i = 0; i < node.json().size(); ++i) {
     const Node point(node, i);
     if (!point.json().is(Json::Kind::array) || point.json().size() != 2) {
-      draft.read.error("SWY-1010", fmt::format("a point must be [step, value], got {}", shown(point.json())), point.place());
+      draft.read.error("SWY-1010", fmt::format("a point must be [step, value], got {}", shown(point.json())),
+                       point.place());
       good = false;
       continue;
     }
@@ -73,7 +82,9 @@ bool read_points(SpecDraft& draft, const Node& node, std::optional<std::int64_t>
       continue;
     }
     if (!schedule.points.empty() && *step <= schedule.points.back().first) {
-      draft.read.error("SWY-1110", fmt::format("the steps of points must rise: {} follows {}", *step, schedule.points.back().first), point.place());
+      draft.read.error("SWY-1110",
+                       fmt::format("the steps of points must rise: {} follows {}", *step, schedule.points.back().first),
+                       point.place());
       good = false;
       continue;
     }
@@ -98,10 +109,12 @@ std::optional<Schedule> read_schedule(SpecDraft& draft, const Node& node) {
   const auto allowed = [&](std::string_view key) { return std::find(legal.begin(), legal.end(), key) != legal.end(); };
   for (const auto& member : node.json().members()) {
     const auto& all = spots::schedule().keys;
-    if (std::find(all.begin(), all.end(), member.key) == all.end()) good = false;
+    if (std::find(all.begin(), all.end(), member.key) == all.end())
+      good = false;
     else if (!allowed(member.key)) {
-      read.error("SWY-1018", fmt::format("`{}` means nothing to a schedule of kind {}", member.key, *kind), Node(node, member).key_place()).help =
-          fmt::format("remove it   (keys of {}: {})", *kind, listed(legal));
+      read.error("SWY-1018", fmt::format("`{}` means nothing to a schedule of kind {}", member.key, *kind),
+                 Node(node, member).key_place())
+          .help = fmt::format("remove it   (keys of {}: {})", *kind, listed(legal));
       good = false;
     }
   }
@@ -146,18 +159,23 @@ std::optional<Schedule> read_schedule(SpecDraft& draft, const Node& node) {
     steps("decay", schedule.decay);
     if (const auto shape_node = node.child("shape")) {
       const auto shape = read.choice(*shape_node, "`shape`", shape_names);
-      if (shape) schedule.shape = static_cast<Schedule::Shape>(std::find(shape_names.begin(), shape_names.end(), *shape) - shape_names.begin());
+      if (shape)
+        schedule.shape = static_cast<Schedule::Shape>(std::find(shape_names.begin(), shape_names.end(), *shape) -
+                                                      shape_names.begin());
       good = good && shape;
     }
   }
   if (!good) return std::nullopt;
   const auto used = schedule.warmup + schedule.decay;
-  if (schedule.kind != Kind::constant && (schedule.warmup > schedule.total || schedule.decay > schedule.total || used > schedule.total)) {
-    const auto what = schedule.kind == Kind::wsd ? fmt::format("warmup {} and decay {} are", schedule.warmup, schedule.decay)
-                                                 : fmt::format("warmup {} is", schedule.warmup);
+  if (schedule.kind != Kind::constant &&
+      (schedule.warmup > schedule.total || schedule.decay > schedule.total || used > schedule.total)) {
+    const auto what = schedule.kind == Kind::wsd
+                          ? fmt::format("warmup {} and decay {} are", schedule.warmup, schedule.decay)
+                          : fmt::format("warmup {} is", schedule.warmup);
     const auto at = node.child(schedule.decay > 0 ? "decay" : "warmup");
-    read.error("SWY-1110", fmt::format("{} longer than total {}", what, schedule.total), at ? at->place() : node.place()).help =
-        "raise `total`, or shorten the other";
+    read.error("SWY-1110", fmt::format("{} longer than total {}", what, schedule.total),
+               at ? at->place() : node.place())
+        .help = "raise `total`, or shorten the other";
     return std::nullopt;
   }
   if (schedule.kind == Kind::constant) schedule.total = 0;

@@ -8,8 +8,8 @@ namespace switchyard {
 
 namespace {
 
-/// An option of an override. It acts on parameters of several plugins, so only what no plugin of the spec accepts is wrong here;
-/// the planner checks the rest against the plugin of each parameter.
+/// An option of an override. It acts on parameters of several plugins, so only what no plugin of the spec accepts is
+/// wrong here; the planner checks the rest against the plugin of each parameter.
 std::optional<OptionValue> read_any_option(SpecDraft& draft, const Node& node) {
   const std::string name(node.key());
   std::vector<const OptimizerDescriptor*> plugins;
@@ -38,7 +38,8 @@ std::optional<OptionValue> read_any_option(SpecDraft& draft, const Node& node) {
   names.erase(std::unique(names.begin(), names.end()), names.end());
   if (!known) {
     if (!all_known) return std::nullopt;
-    auto& finding = draft.read.error("SWY-1101", fmt::format("no plugin of this spec has an option `{}`", shown(name)), node.key_place());
+    auto& finding = draft.read.error("SWY-1101", fmt::format("no plugin of this spec has an option `{}`", shown(name)),
+                                     node.key_place());
     finding.label = "unknown option";
     finding.help = belongs_elsewhere(name, spots::settings());
     if (finding.help.empty()) finding.help = did_you_mean(name, names);
@@ -47,14 +48,16 @@ std::optional<OptionValue> read_any_option(SpecDraft& draft, const Node& node) {
   }
   if (accepted) return value;
   if (!all_known) return std::nullopt;
-  auto& finding = draft.read.error("SWY-1102", fmt::format("`{}` must be {}, got {}", name, problem, shown(node.json())), node.place());
+  auto& finding = draft.read.error(
+      "SWY-1102", fmt::format("`{}` must be {}, got {}", name, problem, shown(node.json())), node.place());
   finding.label = "expected " + problem;
   return std::nullopt;
 }
 
 }  // namespace
 
-std::optional<SpecSettings> read_settings(SpecDraft& draft, const Node& set, const OptimizerDescriptor* plugin, bool is_override) {
+std::optional<SpecSettings> read_settings(SpecDraft& draft, const Node& set, const OptimizerDescriptor* plugin,
+                                          bool is_override) {
   auto& read = draft.read;
   if (!set.json().is(Json::Kind::object)) {
     read.wrong_type(set, "`set`", "an object");
@@ -77,12 +80,15 @@ std::optional<SpecSettings> read_settings(SpecDraft& draft, const Node& set, con
       const auto value = read.number(node, fmt::format("`{}`", member.key), at_least(0));
       (member.key == "lr_scale" ? out.lr_scale : out.wd_scale) = value;
       good = good && value;
-      if (value && member.key == "wd_scale" && plugin != nullptr && plugin->table.with_role(OptionRole::weight_decay) == nullptr) {
-        read.error("SWY-1101", fmt::format("plugin `{}` has no weight decay to scale", plugin->name), node.key_place()).help = "remove `wd_scale`";
+      if (value && member.key == "wd_scale" && plugin != nullptr &&
+          plugin->table.with_role(OptionRole::weight_decay) == nullptr) {
+        read.error("SWY-1101", fmt::format("plugin `{}` has no weight decay to scale", plugin->name), node.key_place())
+            .help = "remove `wd_scale`";
         good = false;
       }
     } else if (plugin != nullptr || is_override) {
-      const auto value = plugin != nullptr ? read_option(draft, node, *plugin, spots::settings().keys) : read_any_option(draft, node);
+      const auto value =
+          plugin != nullptr ? read_option(draft, node, *plugin, spots::settings().keys) : read_any_option(draft, node);
       good = good && value;
       auto place = node.place();
       if (value) out.options.push_back({member.key, *value, std::move(place)});

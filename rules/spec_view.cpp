@@ -14,7 +14,8 @@ constexpr int most_axes = 64;
 std::optional<int> read_axis(SpecDraft& draft, const Node& node) {
   const auto& json = node.json();
   if (json.is(Json::Kind::integer) && json.as_int() < 0) {
-    auto& finding = draft.read.error("SWY-1013", fmt::format("an axis must be an integer >= 0, got {}", json.as_int()), node.place());
+    auto& finding = draft.read.error("SWY-1013", fmt::format("an axis must be an integer >= 0, got {}", json.as_int()),
+                                     node.place());
     finding.help = "axes count from 0, as the parameter is stored; they do not count from the end";
     return std::nullopt;
   }
@@ -66,7 +67,8 @@ class ViewReader {
     const auto a = node_.child(first);
     const auto b = node_.child(second);
     if (!a || !b) return;
-    auto& finding = read_.error("SWY-1018", fmt::format("`{}` and `{}` exclude each other", first, second), b->key_place());
+    auto& finding =
+        read_.error("SWY-1018", fmt::format("`{}` and `{}` exclude each other", first, second), b->key_place());
     finding.related.push_back({fmt::format("`{}` is here", first), a->key_place()});
     finding.help = help;
   }
@@ -78,7 +80,8 @@ class ViewReader {
       const auto value = read_.boolean(*transpose, "`transpose`");
       out_.transpose = value.value_or(false);
       const char* roles = node_.has("flatten") ? "flatten" : node_.has("out") ? "out" : "in";
-      exclude(roles, "transpose", "`transpose` swaps the default roles: remove it and write out and in as they are meant");
+      exclude(roles, "transpose",
+              "`transpose` swaps the default roles: remove it and write out and in as they are meant");
     }
     if (read_.diagnostics().count(Severity::error) != before) return;
     const auto flatten = node_.child("flatten");
@@ -89,8 +92,14 @@ class ViewReader {
     const auto batch = node_.child("batch");
     if (!out && !in && !batch && !flatten) return;
     if (!out || !in) {
-      read_.error("SWY-1018", "roles need both `out` and `in`", (out ? *out : in ? *in : flatten ? *flatten : *batch).key_place()).help =
-          "name every axis once: {\"batch\": [0], \"out\": [1], \"in\": [2]}";
+      read_
+          .error("SWY-1018", "roles need both `out` and `in`",
+                 (out       ? *out
+                  : in      ? *in
+                  : flatten ? *flatten
+                            : *batch)
+                     .key_place())
+          .help = "name every axis once: {\"batch\": [0], \"out\": [1], \"in\": [2]}";
       return;
     }
     out_.roles = true;
@@ -105,7 +114,8 @@ class ViewReader {
     for (const auto* axes : {&out_.batch, &out_.out, &out_.in}) {
       for (const auto axis : *axes) {
         if (seen.insert(axis).second) continue;
-        read_.error("SWY-2023", fmt::format("axis {} is listed twice", axis), out_.place).help = "each axis has one role";
+        read_.error("SWY-2023", fmt::format("axis {} is listed twice", axis), out_.place).help =
+            "each axis has one role";
         return;
       }
     }
@@ -143,8 +153,10 @@ class ViewReader {
       return;
     }
     if (node.json().size() < 2) {
-      read_.error("SWY-1019", fmt::format("`parts` lists {}", node.json().size() == 0 ? "nothing" : "only one part"), node.place()).label =
-          "expected at least 2 parts";
+      read_
+          .error("SWY-1019", fmt::format("`parts` lists {}", node.json().size() == 0 ? "nothing" : "only one part"),
+                 node.place())
+          .label = "expected at least 2 parts";
       return;
     }
     std::set<std::string> names;
@@ -163,7 +175,8 @@ class ViewReader {
         read_.wrong_type(item, "a part", "an integer or {\"name\", \"size\"}");
       }
       if (!names.insert(part.name).second) {
-        read_.error("SWY-1015", fmt::format("two parts are called `{}`", part.name), item.place()).help = "blocks are saved by these names";
+        read_.error("SWY-1015", fmt::format("two parts are called `{}`", part.name), item.place()).help =
+            "blocks are saved by these names";
       }
       split.parts.push_back(std::move(part));
     }
@@ -173,11 +186,14 @@ class ViewReader {
     auto name = read_.text(node, "`name`");
     if (!name) return std::nullopt;
     const bool good = !name->empty() && name->size() <= 64 && std::all_of(name->begin(), name->end(), [](char c) {
-      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.';
+      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
+             c == '.';
     });
     if (good) return name;
-    read_.error("SWY-1013", fmt::format("the name of a part must be made of letters, digits, '_', '-' and '.', got {}", shown(node.json())),
-                node.place());
+    read_.error(
+        "SWY-1013",
+        fmt::format("the name of a part must be made of letters, digits, '_', '-' and '.', got {}", shown(node.json())),
+        node.place());
     return std::nullopt;
   }
 
@@ -190,12 +206,16 @@ class ViewReader {
     const auto count = node->child("count");
     const auto size = node->child("size");
     if (count && size) {
-      read_.error("SWY-1018", "`heads` takes either `count` or `size`", size->key_place()).help = "keep one: each follows from the other";
+      read_.error("SWY-1018", "`heads` takes either `count` or `size`", size->key_place()).help =
+          "keep one: each follows from the other";
     } else if (!count && !size) {
-      read_.error("SWY-1012", "`heads` lacks `count` or `size`", node->key_place()).help = "add \"count\": the number of heads";
+      read_.error("SWY-1012", "`heads` lacks `count` or `size`", node->key_place()).help =
+          "add \"count\": the number of heads";
     } else if (count && node_.has("split")) {
-      read_.error("SWY-1018", "after a split, `heads` takes `size`: `count` would not say of which part", count->key_place()).help =
-          "write \"size\": elements of one head, the same for every part";
+      read_
+          .error("SWY-1018", "after a split, `heads` takes `size`: `count` would not say of which part",
+                 count->key_place())
+          .help = "write \"size\": elements of one head, the same for every part";
     }
     if (count) heads.count = read_.integer(*count, "`count`", 1).value_or(1);
     if (size) heads.size = read_.integer(*size, "`size`", 1).value_or(1);
@@ -206,10 +226,14 @@ class ViewReader {
   void check_cuts() {
     if (!out_.roles) return;
     const auto cut = [&](int axis, const char* what, const Place& place) {
-      const auto in = [&](const std::vector<int>& axes) { return std::find(axes.begin(), axes.end(), axis) != axes.end(); };
+      const auto in = [&](const std::vector<int>& axes) {
+        return std::find(axes.begin(), axes.end(), axis) != axes.end();
+      };
       if (in(out_.out) || in(out_.in)) return;
-      auto& finding = read_.error("SWY-2024", fmt::format("{} cuts axis {}, which is neither an out nor an in axis", what, axis), place);
-      finding.help = in(out_.batch) ? "a batch axis is cut into single indices anyway" : "give the axis a role, or cut another one";
+      auto& finding = read_.error(
+          "SWY-2024", fmt::format("{} cuts axis {}, which is neither an out nor an in axis", what, axis), place);
+      finding.help = in(out_.batch) ? "a batch axis is cut into single indices anyway"
+                                    : "give the axis a role, or cut another one";
     };
     if (out_.split) cut(out_.split->axis, "`split`", out_.split->place);
     if (out_.heads) cut(out_.heads->axis, "`heads`", out_.heads->place);

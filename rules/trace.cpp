@@ -24,16 +24,22 @@ Judgement judge(const Entry& entry, const Subject& subject) {
 
 std::string_view to_string(Verdict verdict) {
   switch (verdict) {
-    case Verdict::no: return "no";
-    case Verdict::wins: return "WINS";
-    case Verdict::would_match: return "would match";
-    case Verdict::would_not_match: return "would not match";
-    case Verdict::disabled: return "disabled";
+    case Verdict::no:
+      return "no";
+    case Verdict::wins:
+      return "WINS";
+    case Verdict::would_match:
+      return "would match";
+    case Verdict::would_not_match:
+      return "would not match";
+    case Verdict::disabled:
+      return "disabled";
   }
   return "no";
 }
 
-std::optional<RuleTrace> trace_parameter(const Spec& spec, const ParameterTable& table, const Registry&, const std::string& name) {
+std::optional<RuleTrace> trace_parameter(const Spec& spec, const ParameterTable& table, const Registry&,
+                                         const std::string& name) {
   const auto* info = table.find(name);
   if (info == nullptr) return std::nullopt;
   RuleTrace out;
@@ -56,7 +62,8 @@ std::optional<RuleTrace> trace_parameter(const Spec& spec, const ParameterTable&
   }
   for (const auto& entry : spec.overrides) {
     const auto judged = judge(entry, subject);
-    out.overrides.push_back({entry.id, entry.set.text(), judged.matches && !entry.disabled, entry.disabled, judged.why, entry.place});
+    out.overrides.push_back(
+        {entry.id, entry.set.text(), judged.matches && !entry.disabled, entry.disabled, judged.why, entry.place});
   }
   const auto* rule = route.rule < 0 ? nullptr : &spec.rules[static_cast<std::size_t>(route.rule)];
   route.frozen = !info->requires_grad || (rule != nullptr ? rule->freezes() : spec.fallback == "freeze");
@@ -69,13 +76,15 @@ std::optional<RuleTrace> trace_parameter(const Spec& spec, const ParameterTable&
 }
 
 std::vector<std::string> similar_names(const ParameterTable& table, const std::string& name, std::size_t limit) {
-  constexpr std::size_t most_compared = 256;  // longer names are not compared: the distance takes the product of the lengths
+  constexpr std::size_t most_compared =
+      256;  // longer names are not compared: the distance takes the product of the lengths
   std::vector<std::pair<std::size_t, std::string>> near;
   const auto most = std::max<std::size_t>(2, name.size() / 4);
   if (name.size() > most_compared) return {};
   for (const auto& info : table.parameters()) {
     for (const auto& other : info.names) {
-      if (other.size() > most_compared || other.size() > name.size() + most || name.size() > other.size() + most) continue;
+      if (other.size() > most_compared || other.size() > name.size() + most || name.size() > other.size() + most)
+        continue;
       const auto distance = edit_distance(name, other);
       if (distance <= most) near.emplace_back(distance, other);
     }

@@ -23,7 +23,7 @@ struct RuleVerdict {
   std::string id;
   std::string use;
   Verdict verdict = Verdict::no;
-  std::string why;   ///< what matched, or the first reason against: "name transformer.h.**, ndim 2", "ndim 2, wants <=1"
+  std::string why;  ///< what matched, or the first reason against: "name transformer.h.**, ndim 2", "ndim 2, wants <=1"
   Place place;
 };
 
@@ -41,7 +41,7 @@ struct RuleTrace {
   ParameterInfo info;
   std::vector<RuleVerdict> rules;          ///< all rules in document order
   std::vector<OverrideVerdict> overrides;  ///< all overrides; they act on trained tensors only
-  std::string winner;     ///< rule id, or "fallback"
+  std::string winner;                      ///< rule id, or "fallback"
   std::string optimizer;  ///< optimizer id, "freeze", or "" when nothing takes it and the fallback is "error"
   std::string reason;     ///< as in the plan
 };

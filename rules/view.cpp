@@ -46,8 +46,10 @@ class Resolver {
                   "add \"ndim\": \">=2\" to the rule's match, and send vectors to a plugin that works on elements", {});
     }
     if (ndim > 2) {
-      return fail("SWY-2021", fmt::format("it has {} axes {}, and nothing says which are out and which are in", ndim, to_string(shape_)),
-                  roles_help(ndim), place());
+      return fail(
+          "SWY-2021",
+          fmt::format("it has {} axes {}, and nothing says which are out and which are in", ndim, to_string(shape_)),
+          roles_help(ndim), place());
     }
     const bool conv1d = info_.module == "Conv1D";
     const bool swapped = conv1d != (spec_ != nullptr && spec_->transpose);
@@ -71,7 +73,8 @@ class Resolver {
       const auto what = !missing.empty() ? fmt::format("axes {} have no role", fmt::join(missing, ", "))
                                          : fmt::format("axis {} does not exist", all.empty() ? 0 : all.back());
       return fail("SWY-2023", fmt::format("its shape is {}: {}", to_string(shape_), what),
-                  "batch, out and in together must name every axis once; a rule for each ndim keeps them apart", place());
+                  "batch, out and in together must name every axis once; a rule for each ndim keeps them apart",
+                  place());
     }
     view_.batch = spec_->batch;
     view_.out = spec_->out;
@@ -82,10 +85,12 @@ class Resolver {
   /// The axis exists and is an out or in axis.
   bool cuttable(int axis, const char* what, const Place& where) {
     if (axis >= static_cast<int>(shape_.size())) {
-      return fail("SWY-2024", fmt::format("{} cuts axis {}, but its shape is {}", what, axis, to_string(shape_)), "axes count from 0", where);
+      return fail("SWY-2024", fmt::format("{} cuts axis {}, but its shape is {}", what, axis, to_string(shape_)),
+                  "axes count from 0", where);
     }
     if (has(view_.out, axis) || has(view_.in, axis)) return true;
-    return fail("SWY-2024", fmt::format("{} cuts axis {}, which is a batch axis", what, axis), "cut an out or an in axis", where);
+    return fail("SWY-2024", fmt::format("{} cuts axis {}, which is a batch axis", what, axis),
+                "cut an out or an in axis", where);
   }
 
   bool split() {
@@ -94,13 +99,16 @@ class Resolver {
     if (!cuttable(split.axis, "`split`", split.axis_place)) return false;
     const auto whole = size(split.axis);
     if (whole % split.interleave != 0) {
-      return fail("SWY-2025", fmt::format("axis {} has {} indices, which {} interleaved runs cannot share equally", split.axis, whole, split.interleave),
+      return fail("SWY-2025",
+                  fmt::format("axis {} has {} indices, which {} interleaved runs cannot share equally", split.axis,
+                              whole, split.interleave),
                   "`interleave` is the number of runs; it must divide the axis", split.place);
     }
     const auto run = whole / split.interleave;
     if (split.equal > 0 && run % split.equal != 0) {
-      return fail("SWY-2025", fmt::format("axis {} has {} indices{}, which {} parts cannot share equally", split.axis, run,
-                                          split.interleave > 1 ? " in each run" : "", split.equal),
+      return fail("SWY-2025",
+                  fmt::format("axis {} has {} indices{}, which {} parts cannot share equally", split.axis, run,
+                              split.interleave > 1 ? " in each run" : "", split.equal),
                   "list the sizes: \"parts\": [n, n, ...]", split.parts_place);
     }
     auto parts = split.parts;
@@ -128,9 +136,10 @@ class Resolver {
     if (parts.size() > 8) terms += " + ...";
     if (!overflow && sum == run) return true;
     const bool interleaved = split.interleave > 1;
-    return fail("SWY-2020", fmt::format("axis {} has {}{}, parts give {} = {}", split.axis, size(split.axis),
-                                        interleaved ? fmt::format(" in {} runs of {}", split.interleave, run) : "", terms,
-                                        overflow ? "more than 2^63" : std::to_string(sum)),
+    return fail("SWY-2020",
+                fmt::format("axis {} has {}{}, parts give {} = {}", split.axis, size(split.axis),
+                            interleaved ? fmt::format(" in {} runs of {}", split.interleave, run) : "", terms,
+                            overflow ? "more than 2^63" : std::to_string(sum)),
                 interleaved ? "sizes add up to one run: the axis divided by `interleave`"
                             : "for grouped-query attention set q = n_head*head_dim, k = v = n_kv*head_dim",
                 split.parts_place);
@@ -142,8 +151,10 @@ class Resolver {
     if (!cuttable(heads.axis, "`heads`", heads.place)) return false;
     const auto whole = size(heads.axis);
     if (heads.count > 0 && (whole % heads.count != 0 || whole == 0)) {
-      return fail("SWY-2026", fmt::format("axis {} has {} indices, which {} heads cannot share equally", heads.axis, whole, heads.count),
-                  "`count` must divide the axis; `size` gives the indices of one head instead", heads.place);
+      return fail(
+          "SWY-2026",
+          fmt::format("axis {} has {} indices, which {} heads cannot share equally", heads.axis, whole, heads.count),
+          "`count` must divide the axis; `size` gives the indices of one head instead", heads.place);
     }
     const auto head = heads.count > 0 ? whole / heads.count : heads.size;
     const bool cut_by_split = view_.split_axis == heads.axis;
@@ -152,11 +163,14 @@ class Resolver {
     for (const auto& part : cuts) {
       const auto& cut = part.cut;
       // A head lies inside one run, or is made of whole runs (head_of).
-      const bool fits = cut.size() % head == 0 && (head <= cut.length ? cut.length % head == 0 : cut.length > 0 && head % cut.length == 0);
+      const bool fits = cut.size() % head == 0 &&
+                        (head <= cut.length ? cut.length % head == 0 : cut.length > 0 && head % cut.length == 0);
       if (fits) continue;
-      const auto what = cut_by_split ? fmt::format("part {} of axis {}", part.name, heads.axis) : fmt::format("axis {}", heads.axis);
-      return fail("SWY-2026", fmt::format("{} has {} indices{}, which heads of {} do not divide", what, cut.size(),
-                                          cut.times > 1 ? fmt::format(" in runs of {}", cut.length) : "", head),
+      const auto what =
+          cut_by_split ? fmt::format("part {} of axis {}", part.name, heads.axis) : fmt::format("axis {}", heads.axis);
+      return fail("SWY-2026",
+                  fmt::format("{} has {} indices{}, which heads of {} do not divide", what, cut.size(),
+                              cut.times > 1 ? fmt::format(" in runs of {}", cut.length) : "", head),
                   "`size` must divide every part, and with `interleave` a run (or a run must divide it)", heads.place);
     }
     view_.heads_axis = heads.axis;

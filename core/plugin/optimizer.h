@@ -12,8 +12,8 @@
 
 #include "core/registry.h"
 
-/// What a plugin implements. The phase boundaries are the only places where bytes move between ranks, so a plugin never sees a
-/// collective; and blocks are all that it sees of a model, so it never sees a view, a shard or a tie.
+/// What a plugin implements. The phase boundaries are the only places where bytes move between ranks, so a plugin never
+/// sees a collective; and blocks are all that it sees of a model, so it never sees a view, a shard or a tie.
 namespace switchyard {
 
 /// One logical matrix (or, for element-wise plugins, one whole parameter), as names and numbers.
@@ -31,7 +31,8 @@ class Step {
   Step(std::int64_t t_, double grad_scale_, const void* options) : t(t_), grad_scale(grad_scale_), options_(options) {}
 
   std::int64_t t;     ///< steps applied before this one
-  double grad_scale;  ///< min(1, clip / norm) / (n loss_scale); round it to the work dtype, then multiply each gradient element
+  double grad_scale;  ///< min(1, clip / norm) / (n loss_scale); round it to the work dtype, then multiply each gradient
+                      ///< element
 
   /// The plugin's own options struct. A plugin object holds no mutable options.
   template <class T>
@@ -43,27 +44,28 @@ class Step {
   const void* options_;
 };
 
-/// What this rank holds of one block in a local phase. param, grad, work and like_param (or code_u8) state are views of equal shape:
-/// do element-wise work on them only, free of position and layout. For Unit::run they are 1-D and start at a run's first element.
-/// A master, where the trait asks for one, stands in for the parameter.
+/// What this rank holds of one block in a local phase. param, grad, work and like_param (or code_u8) state are views of
+/// equal shape: do element-wise work on them only, free of position and layout. For Unit::run they are 1-D and start at
+/// a run's first element. A master, where the trait asks for one, stands in for the parameter.
 struct Piece {
   const BlockInfo* block = nullptr;
-  at::Tensor param;  ///< the stored dtype, or fp32 with the trait `master`
-  at::Tensor grad;   ///< any floating dtype; read only
-  at::Tensor work;   ///< fp32 (fp64 for fp64 parameters); undefined for plugins without complete units
+  at::Tensor param;               ///< the stored dtype, or fp32 with the trait `master`
+  at::Tensor grad;                ///< any floating dtype; read only
+  at::Tensor work;                ///< fp32 (fp64 for fp64 parameters); undefined for plugins without complete units
   std::vector<at::Tensor> state;  ///< one an active slot in the order of the descriptor; owner slots are undefined here
   double lr = 0;                  ///< lr(p, t)
   double decay = 0;               ///< lr(p, t) wd, or schedule(t) wd: p <- p (1 - decay)
   std::int64_t count = 0;         ///< applied updates of the parameter, this one included
-  std::int64_t offset = 0;        ///< flat index of the first element, in the parameter or (row-major) in the block; for messages
+  std::int64_t offset =
+      0;  ///< flat index of the first element, in the parameter or (row-major) in the block; for messages
 };
 using Pieces = std::span<Piece>;
 
 /// Complete units of equal shape, on the rank that owns them. Every slot starts on a 64-byte boundary with packed rows.
 struct Stack {
-  at::Tensor work;                ///< [B, out, in], fp32 (fp64 for fp64 parameters): read what begin made, write what finish needs
-  at::Tensor param;               ///< [B, out, in], a copy in work's dtype; only with the trait needs_param
-  std::vector<at::Tensor> state;  ///< one an active slot, [B, ...] for owner slots; others undefined
+  at::Tensor work;   ///< [B, out, in], fp32 (fp64 for fp64 parameters): read what begin made, write what finish needs
+  at::Tensor param;  ///< [B, out, in], a copy in work's dtype; only with the trait needs_param
+  std::vector<at::Tensor> state;             ///< one an active slot, [B, ...] for owner slots; others undefined
   std::span<const BlockInfo* const> blocks;  ///< [B]
   std::span<const double> lr;                ///< [B]; only with the trait needs_lr
   std::span<const double> decay;             ///< [B]; only with the trait needs_lr
@@ -89,7 +91,8 @@ class Optimizer {
 };
 
 /// Fills a descriptor's table and factory from the plugin's types.
-///   registry.add(describe_optimizer<Muon, MuonOptions>({.name = "muon", .doc = "...", .slots = {...}, .traits = {...}}));
+///   registry.add(describe_optimizer<Muon, MuonOptions>({.name = "muon", .doc = "...", .slots = {...}, .traits =
+///   {...}}));
 template <class Plugin, class Options>
 OptimizerDescriptor describe_optimizer(OptimizerDescriptor descriptor) {
   descriptor.table = option_table<Options>();

@@ -7,8 +7,9 @@
 
 namespace switchyard {
 
-/// A file that appears whole or not at all: written under a temporary name in the same folder, synced, then renamed (and the folder
-/// synced) by commit. Without commit the temporary file is removed. Throws CheckpointError naming the file and the system's reason.
+/// A file that appears whole or not at all: written under a temporary name in the same folder, synced, then renamed
+/// (and the folder synced) by commit. Without commit the temporary file is removed. Throws CheckpointError naming the
+/// file and the system's reason.
 class AtomicFile {
  public:
   explicit AtomicFile(std::string path);
@@ -29,8 +30,8 @@ class AtomicFile {
 /// Makes the folder and its parents where missing. Throws CheckpointError.
 void make_folder(const std::string& path);
 
-/// 64-bit checksum of bytes; detects flipped and lost bytes, is not cryptographic. Feed pieces in order; pieces must be multiples of
-/// 8 bytes except the last.
+/// 64-bit checksum of bytes; detects flipped and lost bytes, is not cryptographic. Feed pieces in order; pieces must be
+/// multiples of 8 bytes except the last.
 class Checksum {
  public:
   void add(const void* data, std::size_t bytes);

@@ -17,8 +17,8 @@
 #include "core/run/state_store.h"
 #include "core/run/tensor_file.h"
 
-/// A checkpoint is a folder with index.json and the safetensors file that it names. The index is renamed into place last, so it
-/// always speaks of a complete data file; the previous data file goes away only after that.
+/// A checkpoint is a folder with index.json and the safetensors file that it names. The index is renamed into place
+/// last, so it always speaks of a complete data file; the previous data file goes away only after that.
 namespace switchyard {
 
 namespace {
@@ -41,7 +41,8 @@ std::string text_of(const Json* value) { return value == nullptr ? "absent" : du
 
 std::string read_text(const std::string& path) {
   struct stat info {};
-  if (::stat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) throw CheckpointError(fmt::format("there is no checkpoint index {}", path));
+  if (::stat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode))
+    throw CheckpointError(fmt::format("there is no checkpoint index {}", path));
   std::ifstream in(path, std::ios::binary);
   std::ostringstream text;
   text << in.rdbuf();
@@ -58,17 +59,23 @@ class Index {
     auto json = parse_json(text, path, diagnostics);
     if (!json || diagnostics.has_errors()) throw CheckpointError(render(diagnostics, {{path, text}}));
     json_ = std::move(*json);
-    if (integer(json_, "switchyard_checkpoint") != 1) throw CheckpointError(fmt::format("{} has a format version that this build does not know", path));
+    if (integer(json_, "switchyard_checkpoint") != 1)
+      throw CheckpointError(fmt::format("{} has a format version that this build does not know", path));
   }
 
   const Json& root() const { return json_; }
   const Json& get(const Json& object, const char* key, Json::Kind kind) const {
     const auto* value = object.find(key);
-    if (value == nullptr || !value->is(kind)) throw CheckpointError(fmt::format("{}: `{}` is missing or has the wrong type", path_, key));
+    if (value == nullptr || !value->is(kind))
+      throw CheckpointError(fmt::format("{}: `{}` is missing or has the wrong type", path_, key));
     return *value;
   }
-  std::int64_t integer(const Json& object, const char* key) const { return get(object, key, Json::Kind::integer).as_int(); }
-  std::string string(const Json& object, const char* key) const { return get(object, key, Json::Kind::string).as_string(); }
+  std::int64_t integer(const Json& object, const char* key) const {
+    return get(object, key, Json::Kind::integer).as_int();
+  }
+  std::string string(const Json& object, const char* key) const {
+    return get(object, key, Json::Kind::string).as_string();
+  }
 
  private:
   std::string path_;
@@ -99,14 +106,16 @@ void ComposedOptimizer::Impl::save(const std::string& path) {
       }
     }
     std::vector<SafetensorsEntry> entries;
-    for (const auto& entry : state_entries(parameters)) entries.push_back({entry.name, safetensors_dtype(entry.dtype), entry.shape});
+    for (const auto& entry : state_entries(parameters))
+      entries.push_back({entry.name, safetensors_dtype(entry.dtype), entry.shape});
     entries = lay_out_safetensors(std::move(entries));
     StateGatherer gatherer(parameters, *communicator);
     if (!writer) {
       for (const auto& entry : entries) gatherer.gather(entry.name);
     } else {
-      const auto checksum = write_tensor_file(path + "/" + data_name, entries, {{"format", "switchyard"}, {"state_hash", now.state_hash}},
-                                              [&](const SafetensorsEntry& entry) { return gatherer.gather(entry.name); });
+      const auto checksum =
+          write_tensor_file(path + "/" + data_name, entries, {{"format", "switchyard"}, {"state_hash", now.state_hash}},
+                            [&](const SafetensorsEntry& entry) { return gatherer.gather(entry.name); });
       auto index = Json::object();
       index.set("switchyard_checkpoint", Json::integer(1));
       index.set("data", data_name);
@@ -208,23 +217,27 @@ LoadReport ComposedOptimizer::Impl::load(const std::string& path) {
       used.insert(key);
       saved_key[parameter.key()] = key;
       const auto given = without_key(line->as_string(), key);
-      if (given != wanted) problem(fmt::format("`{}`: the checkpoint has {}; the plan wants {}", parameter.name(), given, wanted));
+      if (given != wanted)
+        problem(fmt::format("`{}`: the checkpoint has {}; the plan wants {}", parameter.name(), given, wanted));
     }
     for (const auto& member : saved_lines.members()) {
-      if (used.count(member.key) == 0) problem(fmt::format("`{}` has state in the checkpoint but is not trained by this plan", member.key));
+      if (used.count(member.key) == 0)
+        problem(fmt::format("`{}` has state in the checkpoint but is not trained by this plan", member.key));
     }
     if (!problems.empty()) {
       throw CheckpointError(fmt::format("{} is a checkpoint of another plan (state {} there, {} here):{}", path,
-                                        index.string(root, "state_hash").substr(0, 16), now.state_hash.substr(0, 16), problems));
+                                        index.string(root, "state_hash").substr(0, 16), now.state_hash.substr(0, 16),
+                                        problems));
     }
 
     // 2. The data: complete, unchanged, and of the shapes that the plan has.
     const auto data_name = index.string(root, "data");
-    if (data_name.find('/') != std::string::npos) throw CheckpointError(fmt::format("{}: `data` must be a file of the folder", path));
+    if (data_name.find('/') != std::string::npos)
+      throw CheckpointError(fmt::format("{}: `data` must be a file of the folder", path));
     const TensorFile file(path + "/" + data_name);
     if (file.checksum() != index.string(root, "checksum")) {
-      throw CheckpointError(fmt::format("{}/{} is damaged: its checksum is {}, the index says {}", path, data_name, file.checksum(),
-                                        index.string(root, "checksum")));
+      throw CheckpointError(fmt::format("{}/{} is damaged: its checksum is {}, the index says {}", path, data_name,
+                                        file.checksum(), index.string(root, "checksum")));
     }
     const auto saved_name = [&](const std::string& name) {
       for (const auto& [key, saved] : saved_key) {
@@ -237,22 +250,24 @@ LoadReport ComposedOptimizer::Impl::load(const std::string& path) {
       if (saved == nullptr) {
         problem(fmt::format("`{}` is missing", entry.name));
       } else if (saved->shape != entry.shape || saved->dtype != safetensors_dtype(entry.dtype)) {
-        problem(fmt::format("`{}` is {} {}, expected {} {}", entry.name, saved->dtype, to_string(saved->shape), safetensors_dtype(entry.dtype),
-                            to_string(entry.shape)));
+        problem(fmt::format("`{}` is {} {}, expected {} {}", entry.name, saved->dtype, to_string(saved->shape),
+                            safetensors_dtype(entry.dtype), to_string(entry.shape)));
       }
     }
     for (const auto& parameter : parameters) {
       const auto name = saved_name(parameter.key() + "/count");
       if (parameter.frozen() || !problems.empty()) continue;
-      if (const auto count = file.tensor(name).item<std::int64_t>(); count < 0) problem(fmt::format("`{}` is {}, expected a number >= 0", name, count));
+      if (const auto count = file.tensor(name).item<std::int64_t>(); count < 0)
+        problem(fmt::format("`{}` is {}, expected a number >= 0", name, count));
     }
     if (file.header().entries.size() != state_entries(parameters).size() && problems.empty()) {
       problem(fmt::format("{} tensors, expected {}", file.header().entries.size(), state_entries(parameters).size()));
     }
-    if (!problems.empty()) throw CheckpointError(fmt::format("{}/{} does not fit its index:{}", path, data_name, problems));
+    if (!problems.empty())
+      throw CheckpointError(fmt::format("{}/{} does not fit its index:{}", path, data_name, problems));
 
-    // 3. Values: where spec and checkpoint were planned alike, what was written through groups() comes back; where they were not, the
-    // spec holds and the difference is reported.
+    // 3. Values: where spec and checkpoint were planned alike, what was written through groups() comes back; where they
+    // were not, the spec holds and the difference is reported.
     std::vector<OptionWrites> writes(planned.groups.size());
     std::vector<std::optional<double>> live_lr(planned.groups.size());
     std::optional<double> live_base_lr;
@@ -262,11 +277,13 @@ LoadReport ComposedOptimizer::Impl::load(const std::string& path) {
     if (saved_base != nullptr && saved_live != nullptr && dump_json(*saved_base) == dump_json(planned_base)) {
       if (saved_live->is_number()) live_base_lr = saved_live->as_double();
     } else {
-      report.notes.push_back(fmt::format("base_lr: {} in the checkpoint, {} here; the spec holds", text_of(saved_base), dump_json(planned_base)));
+      report.notes.push_back(fmt::format("base_lr: {} in the checkpoint, {} here; the spec holds", text_of(saved_base),
+                                         dump_json(planned_base)));
     }
     for (const auto& saved : index.get(root, "groups", Json::Kind::array).items()) {
       const auto id = index.string(saved, "id");
-      const auto group = std::find_if(planned.groups.begin(), planned.groups.end(), [&](const auto& one) { return one.id == id; });
+      const auto group =
+          std::find_if(planned.groups.begin(), planned.groups.end(), [&](const auto& one) { return one.id == id; });
       if (group == planned.groups.end()) {
         report.notes.push_back(fmt::format("optimizer `{}` of the checkpoint is not in this plan", id));
         continue;
@@ -276,9 +293,11 @@ LoadReport ComposedOptimizer::Impl::load(const std::string& path) {
       const auto* written_lr = saved.find("lr");
       if (lr != nullptr && lr->is_number() && lr->as_double() == group->lr) {
         if (written_lr != nullptr && written_lr->is_number()) live_lr[g] = written_lr->as_double();
-        if (live_lr[g] && !(*live_lr[g] >= 0)) throw CheckpointError(fmt::format("{}: the lr of `{}` is {}, expected a number >= 0", path, id, *live_lr[g]));
+        if (live_lr[g] && !(*live_lr[g] >= 0))
+          throw CheckpointError(fmt::format("{}: the lr of `{}` is {}, expected a number >= 0", path, id, *live_lr[g]));
       } else {
-        report.notes.push_back(fmt::format("`{}`: lr {} in the checkpoint, {} here; the spec holds", id, text_of(lr), shortest(group->lr)));
+        report.notes.push_back(fmt::format("`{}`: lr {} in the checkpoint, {} here; the spec holds", id, text_of(lr),
+                                           shortest(group->lr)));
       }
       const auto& before = index.get(saved, "planned_options", Json::Kind::object);
       const auto& live = index.get(saved, "options", Json::Kind::object);
@@ -286,23 +305,28 @@ LoadReport ComposedOptimizer::Impl::load(const std::string& path) {
         const auto* then = before.find(name);
         if (then == nullptr) {
           const auto& fallback = registry.find(group->plugin)->table.find(name)->default_value;
-          report.notes.push_back(fmt::format("`{}`: the checkpoint is older than option `{}`; it counts as its default {} there, {} here", id,
-                                             name, to_string(fallback), to_string(value)));
+          report.notes.push_back(
+              fmt::format("`{}`: the checkpoint is older than option `{}`; it counts as its default {} there, {} here",
+                          id, name, to_string(fallback), to_string(value)));
           continue;
         }
         if (dump_json(*then) != dump_json(to_json(value))) {
-          report.notes.push_back(fmt::format("`{}`: `{}` {} in the checkpoint, {} here; the spec holds", id, name, dump_json(*then), to_string(value)));
+          report.notes.push_back(fmt::format("`{}`: `{}` {} in the checkpoint, {} here; the spec holds", id, name,
+                                             dump_json(*then), to_string(value)));
           continue;
         }
         // Written before saving or not: what was written here since then goes.
         const auto* written = live.find(name);
-        if (written == nullptr || dump_json(*written) == dump_json(to_json(*find_option(now.groups[g].options, name)))) continue;
-        const auto driven = std::any_of(group->schedules.begin(), group->schedules.end(), [&](const auto& one) { return one.first == name; });
+        if (written == nullptr || dump_json(*written) == dump_json(to_json(*find_option(now.groups[g].options, name))))
+          continue;
+        const auto driven = std::any_of(group->schedules.begin(), group->schedules.end(),
+                                        [&](const auto& one) { return one.first == name; });
         const auto restored = option_value_from_json(*written);
         auto legal = restored.value_or(OptionValue());
         if (driven || !restored || !check_option(*registry.find(group->plugin)->table.find(name), legal).empty()) {
-          report.notes.push_back(fmt::format("`{}`: `{}` was set to {} before saving, which this plan does not allow; {} holds", id, name,
-                                             dump_json(*written), to_string(*find_option(now.groups[g].options, name))));
+          report.notes.push_back(
+              fmt::format("`{}`: `{}` was set to {} before saving, which this plan does not allow; {} holds", id, name,
+                          dump_json(*written), to_string(*find_option(now.groups[g].options, name))));
           continue;
         }
         writes[g].emplace_back(name, legal);
@@ -310,12 +334,14 @@ LoadReport ComposedOptimizer::Impl::load(const std::string& path) {
       try {
         checked_options(g, writes[g]);
       } catch (const OptimizerError& error) {
-        report.notes.push_back(fmt::format("the options set before saving do not fit this plan, whose values hold: {}", error.what()));
+        report.notes.push_back(
+            fmt::format("the options set before saving do not fit this plan, whose values hold: {}", error.what()));
         writes[g].clear();
       }
       if (dump_json(index.get(saved, "schedules", Json::Kind::object)) != dump_json(schedule_map(*group))) {
         report.notes.push_back(fmt::format("`{}`: schedules {} in the checkpoint, {} here; the spec holds", id,
-                                           dump_json(index.get(saved, "schedules", Json::Kind::object)), dump_json(schedule_map(*group))));
+                                           dump_json(index.get(saved, "schedules", Json::Kind::object)),
+                                           dump_json(schedule_map(*group))));
       }
     }
     const auto count_of = [&](const char* key) {
@@ -327,12 +353,14 @@ LoadReport ComposedOptimizer::Impl::load(const std::string& path) {
     const auto made = count_of("calls");
     const auto skips = count_of("skipped_steps");
 
-    // 4. Everything has been checked on every rank: take it over. If one rank refuses, all do, and the run can go on as it was.
+    // 4. Everything has been checked on every rank: take it over. If one rank refuses, all do, and the run can go on as
+    // it was.
     told = true;
     for (const auto& refusal : communicator->all_gather("")) {
       if (!refusal.empty()) throw CheckpointError(refusal);
     }
-    scatter_state(parameters, communicator->rank(), [&](const StateEntry& entry) { return file.tensor(saved_name(entry.name)); });
+    scatter_state(parameters, communicator->rank(),
+                  [&](const StateEntry& entry) { return file.tensor(saved_name(entry.name)); });
     t = applied;
     calls = made;
     skipped = skips;

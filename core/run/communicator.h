@@ -11,8 +11,9 @@
 
 namespace switchyard {
 
-/// How ranks talk. Every call is collective: all ranks make the same calls in the same order. Every wait has a timeout, and ends at
-/// once when a peer has failed; it then throws CommunicatorError with the first error and its rank, on every rank.
+/// How ranks talk. Every call is collective: all ranks make the same calls in the same order. Every wait has a timeout,
+/// and ends at once when a peer has failed; it then throws CommunicatorError with the first error and its rank, on
+/// every rank.
 class Communicator {
  public:
   Communicator() = default;
@@ -26,10 +27,10 @@ class Communicator {
   /// values[i] becomes the sum over ranks. Equal length on all ranks.
   virtual void all_reduce_sum(std::span<std::int64_t> values) = 0;
 
-  /// Ragged exchange of bytes: send holds send_bytes[r] bytes for each rank r, one after the other; receive is filled likewise.
-  /// send_bytes[r] here equals receive_bytes[this rank] on rank r.
-  virtual void all_to_all(std::span<const std::byte> send, std::span<const std::int64_t> send_bytes, std::span<std::byte> receive,
-                          std::span<const std::int64_t> receive_bytes) = 0;
+  /// Ragged exchange of bytes: send holds send_bytes[r] bytes for each rank r, one after the other; receive is filled
+  /// likewise. send_bytes[r] here equals receive_bytes[this rank] on rank r.
+  virtual void all_to_all(std::span<const std::byte> send, std::span<const std::int64_t> send_bytes,
+                          std::span<std::byte> receive, std::span<const std::int64_t> receive_bytes) = 0;
 
   /// Every rank's text, in order of rank. For set-up and errors, not for data.
   virtual std::vector<std::string> all_gather(const std::string& text) = 0;
@@ -50,8 +51,8 @@ class ThreadWorld {
   /// The communicator of a rank; owned by the world, used by one thread.
   Communicator& communicator(int rank);
 
-  /// Runs body(communicator) on a thread a rank, each with one intra-op thread, and waits for all. When a body throws, its peers'
-  /// waits end; afterwards the exception of the rank that failed first is thrown again.
+  /// Runs body(communicator) on a thread a rank, each with one intra-op thread, and waits for all. When a body throws,
+  /// its peers' waits end; afterwards the exception of the rank that failed first is thrown again.
   void run(const std::function<void(Communicator&)>& body);
 
  private:

@@ -45,22 +45,22 @@ struct ComposedOptimizer::Impl {
   void save(const std::string& path);
   LoadReport load(const std::string& path);
 
-  Registry registry;                     ///< our own copy: descriptors are values
-  std::unique_ptr<Communicator> self;    ///< when the caller gave none
+  Registry registry;                   ///< our own copy: descriptors are values
+  std::unique_ptr<Communicator> self;  ///< when the caller gave none
   Communicator* communicator;
   RunOptions options;
   Plan plan;
-  Plan planned;                          ///< as given, before any write through groups()
+  Plan planned;  ///< as given, before any write through groups()
   std::vector<ParameterState> parameters;
   std::unique_ptr<Executor> executor;
   std::vector<OpenSink> sinks;
   std::int64_t t = 0;
   std::int64_t calls = 0;
   std::int64_t skipped = 0;
-  bool changed = false;                  ///< options were written since the last step
-  bool stale = false;                    ///< `plan` misses writes that the parameters have
-  std::string poison;                    ///< "" while healthy
-  std::vector<char> seen_gradient;       ///< by parameter, for the warning after step 1
+  bool changed = false;             ///< options were written since the last step
+  bool stale = false;               ///< `plan` misses writes that the parameters have
+  std::string poison;               ///< "" while healthy
+  std::vector<char> seen_gradient;  ///< by parameter, for the warning after step 1
 };
 
 }  // namespace switchyard

@@ -14,28 +14,34 @@
 
 namespace switchyard {
 
-ComposedOptimizer::Impl::Impl(Plan given, const std::vector<NamedTensor>& tensors, const Registry& plugins, RunOptions run_options)
-    : registry(plugins), communicator(run_options.communicator), options(std::move(run_options)), plan(std::move(given)) {
+ComposedOptimizer::Impl::Impl(Plan given, const std::vector<NamedTensor>& tensors, const Registry& plugins,
+                              RunOptions run_options)
+    : registry(plugins),
+      communicator(run_options.communicator),
+      options(std::move(run_options)),
+      plan(std::move(given)) {
   if (communicator == nullptr) {
     self = self_communicator();
     communicator = self.get();
   }
-  if (options.workspace < 1) throw OptimizerError(fmt::format("workspace is {}, expected at least 1 byte", options.workspace));
+  if (options.workspace < 1)
+    throw OptimizerError(fmt::format("workspace is {}, expected at least 1 byte", options.workspace));
   try {
     seal(plan, registry);
     same_on_all_ranks("plan", plan.plan_hash);
     std::string resolved;
     for (const auto& group : plan.groups) {
       const auto* descriptor = registry.find(group.plugin);
-      if (descriptor != nullptr && descriptor->resolved) resolved += group.id + ": " + descriptor->resolved(group.options) + "\n";
+      if (descriptor != nullptr && descriptor->resolved)
+        resolved += group.id + ": " + descriptor->resolved(group.options) + "\n";
     }
     same_on_all_ranks("resolution of options that depend on the machine", resolved);
     planned = plan;
     parameters = bind_parameters(plan, tensors, registry, *communicator, options.host_copies);
     for (const auto& parameter : parameters) {
       if (parameter.tensor.device().is_cpu()) continue;
-      warn(fmt::format("`{}` and perhaps others are on {}: this build updates them on the CPU and copies them back", parameter.name(),
-                       parameter.tensor.device().str()));
+      warn(fmt::format("`{}` and perhaps others are on {}: this build updates them on the CPU and copies them back",
+                       parameter.name(), parameter.tensor.device().str()));
       break;
     }
     executor = std::make_unique<Executor>(parameters, plan.groups, registry, *communicator, options.workspace);
@@ -54,7 +60,8 @@ void ComposedOptimizer::Impl::same_on_all_ranks(const std::string& what, const s
   if (communicator->size() == 1) return;
   const auto all = communicator->all_gather(text);
   for (std::size_t rank = 1; rank < all.size(); ++rank) {
-    if (all[rank] != all[0]) throw OptimizerError(fmt::format("rank {} has another {} than rank 0: {} and {}", rank, what, all[rank], all[0]));
+    if (all[rank] != all[0])
+      throw OptimizerError(fmt::format("rank {} has another {} than rank 0: {} and {}", rank, what, all[rank], all[0]));
   }
 }
 
@@ -72,7 +79,8 @@ void ComposedOptimizer::Impl::throw_if_poisoned() const {
 }
 
 void ComposedOptimizer::Impl::reform_if_changed() {
-  // Every rank must see a write that any rank saw, so with several ranks the question is asked each step through the hash.
+  // Every rank must see a write that any rank saw, so with several ranks the question is asked each step through the
+  // hash.
   if (communicator->size() > 1) {
     same_on_all_ranks("plan (a write through groups() or set_lr must happen on every rank)", current_plan().plan_hash);
   }
@@ -121,7 +129,8 @@ StepResult ComposedOptimizer::Impl::step(const StepOptions& step_options) {
     for (auto& parameter : parameters) parameter.gradient.reset();
     if (measured > 0) report(check, result, divisor, nullptr);
     if (plan.gradients.on_nonfinite == GradientPolicy::OnNonfinite::error) {
-      throw OptimizerError(fmt::format("non-finite gradients, nothing was changed: {}", fmt::join(check.nonfinite_names, ", ")));
+      throw OptimizerError(
+          fmt::format("non-finite gradients, nothing was changed: {}", fmt::join(check.nonfinite_names, ", ")));
     }
     return result;
   }
@@ -130,7 +139,8 @@ StepResult ComposedOptimizer::Impl::step(const StepOptions& step_options) {
     return result;
   }
   double clip = 1;
-  if (plan.gradients.clip_norm && result.grad_norm > 0) clip = std::min(1.0, *plan.gradients.clip_norm / result.grad_norm);
+  if (plan.gradients.clip_norm && result.grad_norm > 0)
+    clip = std::min(1.0, *plan.gradients.clip_norm / result.grad_norm);
   StepMeasure measure(plan.groups.size());
   apply(check, clip / divisor, measured > 0 ? &measure : nullptr);
   result.applied = true;
@@ -138,7 +148,8 @@ StepResult ComposedOptimizer::Impl::step(const StepOptions& step_options) {
     measure.reduce(*communicator);
     report(check, result, divisor, &measure);
   }
-  for (std::size_t i = 0; i < parameters.size(); ++i) seen_gradient[i] = static_cast<char>(seen_gradient[i] | check.active[i]);
+  for (std::size_t i = 0; i < parameters.size(); ++i)
+    seen_gradient[i] = static_cast<char>(seen_gradient[i] | check.active[i]);
   if (t == 1) warn_never_had_gradient();
   return result;
 }
@@ -166,15 +177,20 @@ void ComposedOptimizer::Impl::apply(const GradCheck& check, double grad_scale, S
 void ComposedOptimizer::Impl::warn_never_had_gradient() {
   std::string names;
   for (const auto& parameter : parameters) {
-    if (!parameter.frozen() && seen_gradient[parameter.order] == 0) names += (names.empty() ? "" : ", ") + parameter.name();
+    if (!parameter.frozen() && seen_gradient[parameter.order] == 0)
+      names += (names.empty() ? "" : ", ") + parameter.name();
   }
   if (!names.empty()) {
-    warn("these parameters had no gradient in the first step and were not updated (not used in the loss, or replaced after they were "
-         "registered?): " + names);
+    warn(
+        "these parameters had no gradient in the first step and were not updated (not used in the loss, or replaced "
+        "after they were "
+        "registered?): " +
+        names);
   }
 }
 
-void ComposedOptimizer::Impl::report(const GradCheck& check, const StepResult& result, double divisor, StepMeasure* measure) {
+void ComposedOptimizer::Impl::report(const GradCheck& check, const StepResult& result, double divisor,
+                                     StepMeasure* measure) {
   if (communicator->rank() != 0) return;
   std::vector<MetricRecord> records;
   MetricRecord whole;
@@ -183,7 +199,8 @@ void ComposedOptimizer::Impl::report(const GradCheck& check, const StepResult& r
                   {"grad_norm", result.grad_norm},
                   {"skipped_steps", static_cast<double>(skipped)},
                   {"params_without_grad", static_cast<double>(check.without_grad.size())}};
-  if (!result.nonfinite.empty()) whole.texts.emplace_back("nonfinite", fmt::format("{}", fmt::join(result.nonfinite, " ")));
+  if (!result.nonfinite.empty())
+    whole.texts.emplace_back("nonfinite", fmt::format("{}", fmt::join(result.nonfinite, " ")));
   records.push_back(whole);
   for (std::size_t g = 0; g < plan.groups.size(); ++g) {
     const auto& group = plan.groups[g];
@@ -218,12 +235,14 @@ void ComposedOptimizer::Impl::report(const GradCheck& check, const StepResult& r
   }
 }
 
-ComposedOptimizer::ComposedOptimizer(Plan plan, const std::vector<NamedTensor>& tensors, const Registry& registry, RunOptions options)
+ComposedOptimizer::ComposedOptimizer(Plan plan, const std::vector<NamedTensor>& tensors, const Registry& registry,
+                                     RunOptions options)
     : impl_(std::make_unique<Impl>(std::move(plan), tensors, registry, std::move(options))) {}
 
 namespace {
 
-Plan plan_of(const std::vector<ParameterGroup>& groups, double base_lr, const std::vector<NamedTensor>& tensors, const Registry& registry) {
+Plan plan_of(const std::vector<ParameterGroup>& groups, double base_lr, const std::vector<NamedTensor>& tensors,
+             const Registry& registry) {
   Diagnostics diagnostics;
   const auto table = table_from_tensors(tensors, diagnostics);
   auto plan = plan_from_groups(groups, base_lr, table, registry, diagnostics);
@@ -233,8 +252,9 @@ Plan plan_of(const std::vector<ParameterGroup>& groups, double base_lr, const st
 
 }  // namespace
 
-ComposedOptimizer::ComposedOptimizer(const std::vector<ParameterGroup>& groups, double base_lr, const std::vector<NamedTensor>& tensors,
-                                     const Registry& registry, RunOptions options)
+ComposedOptimizer::ComposedOptimizer(const std::vector<ParameterGroup>& groups, double base_lr,
+                                     const std::vector<NamedTensor>& tensors, const Registry& registry,
+                                     RunOptions options)
     : ComposedOptimizer(plan_of(groups, base_lr, tensors, registry), tensors, registry, std::move(options)) {}
 
 ComposedOptimizer::~ComposedOptimizer() = default;

@@ -24,24 +24,26 @@ namespace switchyard {
 
 /// What a step did.
 struct StepResult {
-  bool applied = false;    ///< false: skipped (non-finite gradients), or no parameter had a gradient; then nothing has changed
-  at::Tensor loss;         ///< what the closure returned; undefined without a closure
-  double grad_norm = 0;    ///< norm of all raw gradients / (accumulation x loss_scale), before clipping; NaN or infinite on a skip
+  bool applied =
+      false;        ///< false: skipped (non-finite gradients), or no parameter had a gradient; then nothing has changed
+  at::Tensor loss;  ///< what the closure returned; undefined without a closure
+  double grad_norm =
+      0;  ///< norm of all raw gradients / (accumulation x loss_scale), before clipping; NaN or infinite on a skip
   std::vector<std::string> nonfinite;  ///< display names of the parameters whose gradients had NaN or infinity
 };
 
 struct StepOptions {
-  double loss_scale = 1;   ///< what the loss was multiplied by before backward
+  double loss_scale = 1;                  ///< what the loss was multiplied by before backward
   std::function<at::Tensor()> closure{};  ///< runs exactly once, with gradients enabled, before anything is checked
 };
 
 /// How to run a plan.
 struct RunOptions {
-  Communicator* communicator = nullptr;   ///< null: one rank. Must outlive the optimizer
+  Communicator* communicator = nullptr;        ///< null: one rank. Must outlive the optimizer
   std::int64_t workspace = default_workspace;  ///< bytes that a stack may take (at least one block)
-  bool host_copies = false;               ///< work on copies in host memory even where it is not needed; what is done for tensors on
-                                          ///< other devices than the CPU, whose kernels this build does not have
-  bool open_sinks = true;                 ///< open the sinks of the plan (on rank 0)
+  bool host_copies = false;  ///< work on copies in host memory even where it is not needed; what is done for tensors on
+                             ///< other devices than the CPU, whose kernels this build does not have
+  bool open_sinks = true;    ///< open the sinks of the plan (on rank 0)
   std::vector<std::shared_ptr<MetricSink>> sinks{};  ///< more of them, called every step
   std::function<void(const std::string&)> warn{};    ///< default: one line on stderr
 };
@@ -55,16 +57,18 @@ class Group;
 
 /// Runs a plan: one optimizer over all parameters, whatever plugins they are routed to.
 ///
-/// A step is atomic: all gradients of all plugins and ranks are checked before anything changes; on a skip nothing changes
-/// anywhere. If a plugin fails after that, the optimizer is poisoned: step and save throw until load succeeds. Gradients are never
-/// written. Not safe for use from several threads at once; with several ranks every call is collective unless it says otherwise.
+/// A step is atomic: all gradients of all plugins and ranks are checked before anything changes; on a skip nothing
+/// changes anywhere. If a plugin fails after that, the optimizer is poisoned: step and save throw until load succeeds.
+/// Gradients are never written. Not safe for use from several threads at once; with several ranks every call is
+/// collective unless it says otherwise.
 class ComposedOptimizer {
  public:
   using Closure = std::function<at::Tensor()>;
 
-  /// Binds the plan to tensors by name and allocates all state. Throws InvalidParameterError (everything that does not fit, in one
-  /// message), OptimizerError if ranks have different plans.
-  ComposedOptimizer(Plan plan, const std::vector<NamedTensor>& tensors, const Registry& registry, RunOptions options = {});
+  /// Binds the plan to tensors by name and allocates all state. Throws InvalidParameterError (everything that does not
+  /// fit, in one message), OptimizerError if ranks have different plans.
+  ComposedOptimizer(Plan plan, const std::vector<NamedTensor>& tensors, const Registry& registry,
+                    RunOptions options = {});
   ComposedOptimizer(Plan plan, const torch::nn::Module& module, const Registry& registry, RunOptions options = {});
   /// From groups built in code: the same plan without rules. Throws SpecError listing everything wrong.
   ComposedOptimizer(const std::vector<ParameterGroup>& groups, double base_lr, const std::vector<NamedTensor>& tensors,
@@ -73,9 +77,9 @@ class ComposedOptimizer {
   ComposedOptimizer(ComposedOptimizer&&) noexcept;
   ComposedOptimizer& operator=(ComposedOptimizer&&) noexcept;
 
-  /// Throws before any change: InvalidParameterError, SparseGradientError (see check_world), OptimizerError for non-finite gradients
-  /// under the policy `error`, whatever the closure throws. Throws OptimizerError naming plugin, phase and parameter when a plugin
-  /// fails; the optimizer is poisoned then.
+  /// Throws before any change: InvalidParameterError, SparseGradientError (see check_world), OptimizerError for
+  /// non-finite gradients under the policy `error`, whatever the closure throws. Throws OptimizerError naming plugin,
+  /// phase and parameter when a plugin fails; the optimizer is poisoned then.
   StepResult step();
   StepResult step(const Closure& closure);
   StepResult step(const StepOptions& options);
@@ -83,30 +87,32 @@ class ComposedOptimizer {
   /// Drops the gradients of all parameters (frozen ones too). Local.
   void zero_grad();
 
-  /// One handle an entry of the spec's `optimizers` (or of the groups built in code). Valid as long as the optimizer. Local, but make
-  /// the same writes on every rank; the next step compares.
+  /// One handle an entry of the spec's `optimizers` (or of the groups built in code). Valid as long as the optimizer.
+  /// Local, but make the same writes on every rank; the next step compares.
   std::vector<Group> groups();
   Group group(const std::string& id);
-  /// Sets base_lr and keeps every scale. Throws OptimizerError if the plan has no base_lr (write the groups' lr instead).
+  /// Sets base_lr and keeps every scale. Throws OptimizerError if the plan has no base_lr (write the groups' lr
+  /// instead).
   void set_lr(double base_lr);
 
-  /// Accepts moved or re-created tensors by name: same logical shapes, rows and dtypes. Throws InvalidParameterError. Local.
+  /// Accepts moved or re-created tensors by name: same logical shapes, rows and dtypes. Throws InvalidParameterError.
+  /// Local.
   void rebind(const std::vector<NamedTensor>& tensors);
   void rebind(const torch::nn::Module& module);
 
-  /// Writes a checkpoint of all state into the folder `path` (made if missing): atomic, a crash leaves the previous one readable.
-  /// Throws CheckpointError; OptimizerError when poisoned.
+  /// Writes a checkpoint of all state into the folder `path` (made if missing): atomic, a crash leaves the previous one
+  /// readable. Throws CheckpointError; OptimizerError when poisoned.
   void save(const std::string& path);
-  /// Reads a checkpoint: everything is checked first, then taken over. Throws CheckpointError listing each difference of state;
-  /// differences of other values are reported, and this plan's values hold. Heals a poisoned optimizer.
+  /// Reads a checkpoint: everything is checked first, then taken over. Throws CheckpointError listing each difference
+  /// of state; differences of other values are reported, and this plan's values hold. Heals a poisoned optimizer.
   LoadReport load(const std::string& path);
 
-  const Plan& plan() const;                   ///< with the values of now (lr, options)
-  std::int64_t applied_steps() const;         ///< t of the next step
+  const Plan& plan() const;            ///< with the values of now (lr, options)
+  std::int64_t applied_steps() const;  ///< t of the next step
   std::int64_t skipped_steps() const;
   std::int64_t count(const std::string& parameter) const;  ///< applied updates of one parameter
-  std::int64_t peak_workspace() const;        ///< bytes that a step holds at once besides state
-  std::int64_t state_bytes() const;           ///< bytes of state on this rank
+  std::int64_t peak_workspace() const;                     ///< bytes that a step holds at once besides state
+  std::int64_t state_bytes() const;                        ///< bytes of state on this rank
   bool poisoned() const;
   /// Every state tensor whole, by checkpoint name. Collective; the tensors are on rank 0, the list is empty elsewhere.
   std::vector<std::pair<std::string, at::Tensor>> state();
@@ -124,12 +130,13 @@ class Group {
   const std::string& plugin() const;
   std::vector<std::string> parameters() const;  ///< display names, in the order of the plan
   OptionValues options() const;                 ///< resolved, as of now (scheduled options at the next step's t)
-  double lr() const;                            ///< base lr x schedule at the next step; parameters have further factors
+  double lr() const;  ///< base lr x schedule at the next step; parameters have further factors
   double base_lr() const;
   /// Sets the base learning rate of this group, from the next step on. Throws OptimizerError unless finite and >= 0.
   void set_lr(double lr);
-  /// Sets an option for the parameters whose rule or override did not fix it, from the next step on. Throws OptimizerError: unknown
-  /// option, out of range, driven by a schedule, or one that changes which state exists (that needs a new plan).
+  /// Sets an option for the parameters whose rule or override did not fix it, from the next step on. Throws
+  /// OptimizerError: unknown option, out of range, driven by a schedule, or one that changes which state exists (that
+  /// needs a new plan).
   void set(const std::string& option, const OptionValue& value);
 
  private:
@@ -139,8 +146,8 @@ class Group {
   std::size_t index_;
 };
 
-/// The parameters of a module as the optimizer wants them: every registered name (a tied tensor under each), with the class name of
-/// the owning module ("Linear" for torch::nn::Linear).
+/// The parameters of a module as the optimizer wants them: every registered name (a tied tensor under each), with the
+/// class name of the owning module ("Linear" for torch::nn::Linear).
 std::vector<NamedTensor> named_tensors(const torch::nn::Module& module);
 
 }  // namespace switchyard

@@ -40,9 +40,13 @@ at::Tensor padded_stack(std::int64_t count, const std::vector<std::int64_t>& siz
   return storage.as_strided(shape, strides);
 }
 
-Executor::Executor(std::vector<ParameterState>& parameters, const std::vector<PlannedGroup>& groups, const Registry& registry,
-                   Communicator& communicator, std::int64_t workspace)
-    : parameters_(parameters), groups_(groups), registry_(registry), communicator_(communicator), workspace_(workspace) {
+Executor::Executor(std::vector<ParameterState>& parameters, const std::vector<PlannedGroup>& groups,
+                   const Registry& registry, Communicator& communicator, std::int64_t workspace)
+    : parameters_(parameters),
+      groups_(groups),
+      registry_(registry),
+      communicator_(communicator),
+      workspace_(workspace) {
   for (const auto& parameter : parameters_) {
     auto info = std::make_unique<BlockInfo>();
     info->parameter = parameter.name();
@@ -72,7 +76,8 @@ void Executor::assign_owners() {
     for (std::size_t b = 0; b < parameter.blocks.size(); ++b) {
       const auto& info = parameter.blocks[b].info;
       const auto& flops = parameter.descriptor->flops;
-      const auto cost = flops ? flops(info.out, info.in, parameter.planned.settings) : static_cast<double>(info.out) * static_cast<double>(info.in);
+      const auto cost = flops ? flops(info.out, info.in, parameter.planned.settings)
+                              : static_cast<double>(info.out) * static_cast<double>(info.in);
       jobs.push_back({cost, i, b});
     }
   }
@@ -125,9 +130,11 @@ std::pair<double, double> Executor::rates(const ParameterState& parameter, std::
   const auto* decay_option = table.with_role(OptionRole::weight_decay);
   if (decay_option == nullptr) return {lr, 0.0};
   double coefficient = std::get<double>(*find_option(parameter.planned.settings, decay_option->name));
-  if (const auto* schedule = schedule_of(parameter, group, decay_option->name)) coefficient = (*schedule)(t)*parameter.planned.decay_scale;
+  if (const auto* schedule = schedule_of(parameter, group, decay_option->name))
+    coefficient = (*schedule)(t)*parameter.planned.decay_scale;
   const auto* mode = table.with_role(OptionRole::decay_mode);
-  const bool independent = mode != nullptr && std::get<std::string>(*find_option(parameter.planned.settings, mode->name)) == "independent";
+  const bool independent =
+      mode != nullptr && std::get<std::string>(*find_option(parameter.planned.settings, mode->name)) == "independent";
   return {lr, (independent ? factor : lr) * coefficient};
 }
 
@@ -149,7 +156,8 @@ void Executor::step(const StepInput& input) {
   for (auto& parameter : parameters_) {
     if (parameter.frozen() || (*input.active)[parameter.order] == 0) continue;
     ++parameter.count;
-    if (parameter.master.defined() && parameter.descriptor->traits.unit != Unit::run) parameter.stored().copy_(parameter.master);
+    if (parameter.master.defined() && parameter.descriptor->traits.unit != Unit::run)
+      parameter.stored().copy_(parameter.master);
     if (parameter.host.defined()) parameter.tensor.detach().copy_(parameter.host);
     // Plugins write through raw memory; autograd must learn of it as it does of any in-place operation.
     parameter.tensor.unsafeGetTensorImpl()->bump_version();
@@ -157,8 +165,8 @@ void Executor::step(const StepInput& input) {
   }
 }
 
-/// Someone else may have written the parameter since our last step (a loaded model, a swapped average). Where the stored value is
-/// no longer the rounded master, the stored value wins; elsewhere the master keeps its extra bits.
+/// Someone else may have written the parameter since our last step (a loaded model, a swapped average). Where the
+/// stored value is no longer the rounded master, the stored value wins; elsewhere the master keeps its extra bits.
 void Executor::refresh(ParameterState& parameter) {
   if (parameter.tensor._version() == parameter.version) return;
   if (parameter.host.defined()) parameter.host.copy_(parameter.tensor.detach());
@@ -177,8 +185,8 @@ Piece Executor::piece_of(const ParameterState& parameter, const BlockInfo* block
   return piece;
 }
 
-void Executor::finish_pieces(Group& group, std::vector<Piece>& pieces, const std::vector<std::size_t>& of_parameter, const StepInput& input,
-                             const Step& step) {
+void Executor::finish_pieces(Group& group, std::vector<Piece>& pieces, const std::vector<std::size_t>& of_parameter,
+                             const StepInput& input, const Step& step) {
   if (pieces.empty()) return;
   const auto& name = pieces.front().block->parameter;
   if (input.measure == nullptr) {
@@ -200,7 +208,8 @@ void Executor::finish_pieces(Group& group, std::vector<Piece>& pieces, const std
     for (auto i = first; i < last; ++i) {
       const auto& parameter = parameters_[of_parameter[i]];
       const auto voice = parameter.voice(communicator_.size());
-      if (voice < 0 || voice == communicator_.rank()) input.measure->add(parameter.group, before[i - first], pieces[i].param);
+      if (voice < 0 || voice == communicator_.rank())
+        input.measure->add(parameter.group, before[i - first], pieces[i].param);
     }
     first = last;
   }

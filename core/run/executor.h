@@ -28,8 +28,8 @@ struct StepInput {
   StepMeasure* measure = nullptr;             ///< null: measure nothing
 };
 
-/// Runs the phases of all plugins over blocks: forms batches, moves pieces to owners and back, keeps owner slots in stacks.
-/// One rank is the same code with empty exchanges.
+/// Runs the phases of all plugins over blocks: forms batches, moves pieces to owners and back, keeps owner slots in
+/// stacks. One rank is the same code with empty exchanges.
 class Executor {
  public:
   /// `parameters` and `groups` outlive the executor. `workspace` bounds the bytes of a stack (at least one block).
@@ -62,8 +62,8 @@ class Executor {
   void run_batch(Group& group, Batch& batch, const StepInput& input, const Step& step);
   Piece piece_of(const ParameterState& parameter, const BlockInfo* block, std::int64_t t) const;
   void refresh(ParameterState& parameter);
-  void finish_pieces(Group& group, std::vector<Piece>& pieces, const std::vector<std::size_t>& of_parameter, const StepInput& input,
-                     const Step& step);
+  void finish_pieces(Group& group, std::vector<Piece>& pieces, const std::vector<std::size_t>& of_parameter,
+                     const StepInput& input, const Step& step);
 
   std::vector<ParameterState>& parameters_;
   const std::vector<PlannedGroup>& groups_;

@@ -23,7 +23,8 @@ at::Tensor flat_of(const at::Tensor& tensor) { return tensor.contiguous().view(-
 
 }  // namespace
 
-/// Element-wise plugins see whole local shards; plugins that work on runs see whole runs, brought together and returned.
+/// Element-wise plugins see whole local shards; plugins that work on runs see whole runs, brought together and
+/// returned.
 void Executor::run_flat(Group& group, const StepInput& input, const Step& step) {
   const auto rank = static_cast<std::size_t>(communicator_.rank());
   const bool runs = group.plan.descriptor->traits.unit == Unit::run;
@@ -40,7 +41,8 @@ void Executor::run_flat(Group& group, const StepInput& input, const Step& step) 
       if ((*input.active)[i] == 0) continue;
       const auto param = flat_of(parameter.stored());
       const auto& gradient = parameter.gradient;
-      const auto grad = gradient.defined() ? flat_of(gradient) : at::empty({0}, at::TensorOptions().dtype(parameter.work_dtype()));
+      const auto grad =
+          gradient.defined() ? flat_of(gradient) : at::empty({0}, at::TensorOptions().dtype(parameter.work_dtype()));
       if (!parameter.sharded) {
         params[i] = param;
         grads[i] = grad;
@@ -54,8 +56,12 @@ void Executor::run_flat(Group& group, const StepInput& input, const Step& step) 
           const auto held = parameter.flat_rows(from);
           const auto& owned = parameter.owned[static_cast<std::size_t>(to)];
           const auto common = intersect(held, owned);
-          const auto source = [&](const at::Tensor& flat) { return from == communicator_.rank() && common.size() > 0 ? overlap(flat, held, common) : at::Tensor(); };
-          const auto destination = [&](const at::Tensor& flat) { return to == communicator_.rank() && common.size() > 0 ? overlap(flat, owned, common) : at::Tensor(); };
+          const auto source = [&](const at::Tensor& flat) {
+            return from == communicator_.rank() && common.size() > 0 ? overlap(flat, held, common) : at::Tensor();
+          };
+          const auto destination = [&](const at::Tensor& flat) {
+            return to == communicator_.rank() && common.size() > 0 ? overlap(flat, owned, common) : at::Tensor();
+          };
           transfer.add(from, to, common.size(), param.scalar_type(), source(param), destination(params[i]));
           transfer.add(from, to, common.size(), parameter.work_dtype(), source(grad), destination(grads[i]));
         }
@@ -94,7 +100,8 @@ void Executor::run_flat(Group& group, const StepInput& input, const Step& step) 
     of_parameter.push_back(i);
   }
   if (!pieces.empty()) {
-    guarded(*group.plan.descriptor, "begin", pieces.front().block->parameter, [&] { group.plugin->begin(pieces, step); });
+    guarded(*group.plan.descriptor, "begin", pieces.front().block->parameter,
+            [&] { group.plugin->begin(pieces, step); });
     finish_pieces(group, pieces, of_parameter, input, step);
   }
   if (!runs) return;

@@ -11,12 +11,18 @@ namespace {
 
 std::vector<std::int64_t> owner_sizes(SlotShape shape, std::int64_t out, std::int64_t in) {
   switch (shape) {
-    case SlotShape::per_out_row: return {out};
-    case SlotShape::per_in_column: return {in};
-    case SlotShape::out_by_out: return {out, out};
-    case SlotShape::in_by_in: return {in, in};
-    case SlotShape::block_matrix: return {out, in};
-    default: return {};
+    case SlotShape::per_out_row:
+      return {out};
+    case SlotShape::per_in_column:
+      return {in};
+    case SlotShape::out_by_out:
+      return {out, out};
+    case SlotShape::in_by_in:
+      return {in, in};
+    case SlotShape::block_matrix:
+      return {out, in};
+    default:
+      return {};
   }
 }
 
@@ -37,7 +43,8 @@ Executor::Batch Executor::stacked(const PlannedBatch& plan) {
       batch.slots.emplace_back();
       continue;
     }
-    auto stack = padded_stack(static_cast<std::int64_t>(batch.owned.size()), owner_sizes(slots[s].shape, plan.out, plan.in), batch.work);
+    auto stack = padded_stack(static_cast<std::int64_t>(batch.owned.size()),
+                              owner_sizes(slots[s].shape, plan.out, plan.in), batch.work);
     stack.fill_(slots[s].initial);
     for (std::size_t o = 0; o < batch.owned.size(); ++o) {
       const auto& entry = plan.entries[batch.owned[o]];
@@ -56,7 +63,8 @@ void Executor::run_stacks(Group& group, const StepInput& input, const Step& step
   for (auto& batch : group.batches) run_batch(group, batch, input, step);
 }
 
-/// One stack: begin on local pieces, pieces to the owners, transform on active runs of the owner's stack, pieces back, finish.
+/// One stack: begin on local pieces, pieces to the owners, transform on active runs of the owner's stack, pieces back,
+/// finish.
 void Executor::run_batch(Group& group, Batch& batch, const StepInput& input, const Step& step) {
   const int rank = communicator_.rank();
   const int ranks = communicator_.size();
@@ -90,13 +98,13 @@ void Executor::run_batch(Group& group, Batch& batch, const StepInput& input, con
       const bool here = r == rank;
       for (const auto& geometric : geometry.pieces(rows)) {
         const auto elements = geometry.elements(geometric);
-        at::Tensor stacked;    // where the piece lies in the owner's stack
+        at::Tensor stacked;  // where the piece lies in the owner's stack
         at::Tensor stacked_param;
         if (slot >= 0) {
           stacked = geometry.of_matrix(work.select(0, slot), geometric);
           if (needs_param) stacked_param = geometry.of_matrix(params.select(0, slot), geometric);
         }
-        at::Tensor local;      // where begin writes it and finish reads it
+        at::Tensor local;  // where begin writes it and finish reads it
         if (here) {
           local = block.owner == rank ? stacked : at::empty(geometry.sizes(geometric), options);
           auto piece = piece_of(parameter, &block.info, input.t);
@@ -116,7 +124,8 @@ void Executor::run_batch(Group& group, Batch& batch, const StepInput& input, con
         if (parameter.sharded) {
           there.add(r, block.owner, elements, batch.work, local, stacked);
           if (needs_param) {
-            there.add(r, block.owner, elements, batch.work, here ? geometry.of_parameter(trained, rows, geometric) : at::Tensor(), stacked_param);
+            there.add(r, block.owner, elements, batch.work,
+                      here ? geometry.of_parameter(trained, rows, geometric) : at::Tensor(), stacked_param);
           }
         }
         back.add(block.owner, r, elements, batch.work, stacked, local);
@@ -125,13 +134,16 @@ void Executor::run_batch(Group& group, Batch& batch, const StepInput& input, con
   }
 
   if (!pieces.empty()) {
-    guarded(*group.plan.descriptor, "begin", pieces.front().block->parameter, [&] { group.plugin->begin(pieces, step); });
+    guarded(*group.plan.descriptor, "begin", pieces.front().block->parameter,
+            [&] { group.plugin->begin(pieces, step); });
   }
   there.run(communicator_);
 
   // Active blocks of this rank's stack, as contiguous runs of slots.
   for (std::size_t first = 0; first < batch.owned.size();) {
-    const auto is_live = [&](std::size_t o) { return (*input.active)[batch.plan.entries[batch.owned[o]].parameter] != 0; };
+    const auto is_live = [&](std::size_t o) {
+      return (*input.active)[batch.plan.entries[batch.owned[o]].parameter] != 0;
+    };
     if (!is_live(first)) {
       ++first;
       continue;
@@ -143,7 +155,8 @@ void Executor::run_batch(Group& group, Batch& batch, const StepInput& input, con
     Stack stack;
     stack.work = work.narrow(0, begin, count);
     if (needs_param) stack.param = params.narrow(0, begin, count);
-    for (const auto& state : batch.slots) stack.state.push_back(state.defined() ? state.narrow(0, begin, count) : at::Tensor());
+    for (const auto& state : batch.slots)
+      stack.state.push_back(state.defined() ? state.narrow(0, begin, count) : at::Tensor());
     std::vector<const BlockInfo*> blocks;
     std::vector<double> lr;
     std::vector<double> decay;
@@ -163,7 +176,8 @@ void Executor::run_batch(Group& group, Batch& batch, const StepInput& input, con
       stack.lr = lr;
       stack.decay = decay;
     }
-    guarded(*group.plan.descriptor, "transform", blocks.front()->parameter, [&] { group.plugin->transform(stack, step); });
+    guarded(*group.plan.descriptor, "transform", blocks.front()->parameter,
+            [&] { group.plugin->transform(stack, step); });
     first = last;
   }
 

@@ -17,13 +17,16 @@ using kernels::ExactSum64;
 std::string unfit_gradient(const at::Tensor& gradient, const ParameterState& parameter) {
   if (gradient.layout() != at::kStrided) return fmt::format("its gradient has layout {}", c10::str(gradient.layout()));
   if (gradient.sizes() != parameter.tensor.sizes()) {
-    return fmt::format("its gradient has shape {}, expected {}", to_string(gradient.sizes().vec()), to_string(parameter.tensor.sizes().vec()));
+    return fmt::format("its gradient has shape {}, expected {}", to_string(gradient.sizes().vec()),
+                       to_string(parameter.tensor.sizes().vec()));
   }
   if (dtype_of(gradient.scalar_type()) == Dtype::other) {
-    return fmt::format("its gradient is {}, expected float32, float64, bfloat16 or float16", c10::toString(gradient.scalar_type()));
+    return fmt::format("its gradient is {}, expected float32, float64, bfloat16 or float16",
+                       c10::toString(gradient.scalar_type()));
   }
   if (gradient.device() != parameter.tensor.device()) {
-    return fmt::format("its gradient is on {}, the parameter on {}", gradient.device().str(), parameter.tensor.device().str());
+    return fmt::format("its gradient is on {}, the parameter on {}", gradient.device().str(),
+                       parameter.tensor.device().str());
   }
   if (gradient.numel() > 0 && gradient.const_data_ptr() == parameter.tensor.const_data_ptr()) {
     return "its gradient is the parameter's own memory";
@@ -67,28 +70,34 @@ void check_world(const std::vector<ParameterState>& parameters) {
   const auto add = [](std::string& list, const std::string& text) { list += (list.empty() ? "" : "\n") + text; };
   for (const auto& parameter : parameters) {
     if (const auto change = parameter.identity.difference(parameter.tensor); !change.empty()) {
-      add(problems, fmt::format("`{}` is not the tensor that was bound: {}; call rebind after moving or re-creating parameters",
-                                parameter.name(), change));
+      add(problems,
+          fmt::format("`{}` is not the tensor that was bound: {}; call rebind after moving or re-creating parameters",
+                      parameter.name(), change));
       continue;
     }
     if (parameter.frozen()) {
       if (parameter.planned.info.requires_grad || !parameter.tensor.requires_grad()) continue;
-      add(problems, fmt::format("`{}` was planned as frozen (requires_grad was false) and is trainable now; make a new plan", parameter.name()));
+      add(problems,
+          fmt::format("`{}` was planned as frozen (requires_grad was false) and is trainable now; make a new plan",
+                      parameter.name()));
       continue;
     }
     const auto& gradient = parameter.tensor.grad();
     if (!parameter.tensor.requires_grad() || !gradient.defined()) continue;
     if (gradient.is_sparse() || gradient.layout() != at::kStrided) {
-      add(sparse, fmt::format("`{}` has a sparse gradient; make the layer's gradient dense (sparse=false) or freeze it", parameter.name()));
+      add(sparse, fmt::format("`{}` has a sparse gradient; make the layer's gradient dense (sparse=false) or freeze it",
+                              parameter.name()));
       continue;
     }
-    if (const auto why = unfit_gradient(gradient, parameter); !why.empty()) add(problems, fmt::format("`{}`: {}", parameter.name(), why));
+    if (const auto why = unfit_gradient(gradient, parameter); !why.empty())
+      add(problems, fmt::format("`{}`: {}", parameter.name(), why));
   }
   if (!sparse.empty()) throw SparseGradientError(sparse + (problems.empty() ? "" : "\n" + problems));
   if (!problems.empty()) throw InvalidParameterError(problems);
 }
 
-GradCheck check_gradients(std::vector<ParameterState>& parameters, std::size_t groups, bool group_norms, Communicator& communicator) {
+GradCheck check_gradients(std::vector<ParameterState>& parameters, std::size_t groups, bool group_norms,
+                          Communicator& communicator) {
   const int ranks = communicator.size();
   const int rank = communicator.rank();
   Sums total;
@@ -135,7 +144,8 @@ GradCheck check_gradients(std::vector<ParameterState>& parameters, std::size_t g
   const bool wide_anywhere = words[ExactSum::kWords] > 0;
   const bool bad_anywhere = words[ExactSum::kWords + 1] > 0;
   std::copy_n(words.begin() + ExactSum::kWords + 2, parameters.size(), with.begin());
-  std::copy_n(words.begin() + ExactSum::kWords + 2 + static_cast<std::ptrdiff_t>(parameters.size()), parameters.size(), without.begin());
+  std::copy_n(words.begin() + ExactSum::kWords + 2 + static_cast<std::ptrdiff_t>(parameters.size()), parameters.size(),
+              without.begin());
 
   GradCheck check;
   check.active.assign(parameters.size(), 0);
@@ -143,7 +153,8 @@ GradCheck check_gradients(std::vector<ParameterState>& parameters, std::size_t g
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     if (parameters[i].frozen()) continue;
     if (with[i] > 0 && without[i] > 0) {
-      split += fmt::format("{}`{}` has a gradient on {} ranks and none on {}", split.empty() ? "" : "\n", parameters[i].name(), with[i], without[i]);
+      split += fmt::format("{}`{}` has a gradient on {} ranks and none on {}", split.empty() ? "" : "\n",
+                           parameters[i].name(), with[i], without[i]);
     }
     check.active[i] = with[i] > 0 ? 1 : 0;
     check.any = check.any || with[i] > 0;

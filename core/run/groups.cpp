@@ -18,7 +18,8 @@ const Schedule* schedule_of(const PlannedGroup& group, const std::string& name) 
 }
 
 bool same_slots(const std::vector<Slot>& a, const std::vector<Slot>& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Slot& x, const Slot& y) { return x.name == y.name; });
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const Slot& x, const Slot& y) { return x.name == y.name; });
 }
 
 }  // namespace
@@ -53,23 +54,27 @@ OptionValues ComposedOptimizer::Impl::checked_options(std::size_t index, const O
                                        near.empty() ? "" : "; did you mean `" + near + "`?"));
     }
     if (schedule_of(group, option) != nullptr) {
-      throw OptimizerError(fmt::format("`{}` of group `{}` is driven by a schedule; leave the schedule out to write it", option, group.id));
+      throw OptimizerError(fmt::format("`{}` of group `{}` is driven by a schedule; leave the schedule out to write it",
+                                       option, group.id));
     }
     auto value = given;
     if (const auto wanted = check_option(*info, value); !wanted.empty()) {
-      throw OptimizerError(fmt::format("`{}` of group `{}` cannot be {}, expected {}", option, group.id, to_string(given), wanted));
+      throw OptimizerError(
+          fmt::format("`{}` of group `{}` cannot be {}, expected {}", option, group.id, to_string(given), wanted));
     }
     *find_option(next, option) = value;
     auto alone = group.options;
     *find_option(alone, option) = value;
     if (!same_slots(descriptor.active_slots(alone), descriptor.active_slots(group.options)) ||
         descriptor.run_length(alone) != descriptor.run_length(group.options)) {
-      throw OptimizerError(fmt::format("`{}` of group `{}` decides which state exists; changing it to {} needs a new plan", option, group.id,
-                                       to_string(value)));
+      throw OptimizerError(
+          fmt::format("`{}` of group `{}` decides which state exists; changing it to {} needs a new plan", option,
+                      group.id, to_string(value)));
     }
   }
   if (descriptor.check) {
-    if (const auto problem = descriptor.check(next); !problem.empty()) throw OptimizerError(fmt::format("group `{}`: {}", group.id, problem));
+    if (const auto problem = descriptor.check(next); !problem.empty())
+      throw OptimizerError(fmt::format("group `{}`: {}", group.id, problem));
   }
   return next;
 }
@@ -84,7 +89,8 @@ void ComposedOptimizer::Impl::take_options(std::size_t index, const OptionWrites
     for (const auto& [option, given] : writes) {
       if (std::find(own.begin(), own.end(), option) != own.end()) continue;
       auto local = *find_option(group.options, option);
-      if (descriptor.table.find(option)->role == OptionRole::weight_decay) std::get<double>(local) *= parameter.planned.decay_scale;
+      if (descriptor.table.find(option)->role == OptionRole::weight_decay)
+        std::get<double>(local) *= parameter.planned.decay_scale;
       *find_option(parameter.planned.settings, option) = local;
     }
     describe_parts(parameter.planned, descriptor);
@@ -111,7 +117,8 @@ Group ComposedOptimizer::group(const std::string& id) {
 void ComposedOptimizer::set_lr(double base_lr) {
   auto& impl = *impl_;
   if (!impl.plan.base_lr) throw OptimizerError("the plan has no base_lr; set the lr of each group instead");
-  if (!std::isfinite(base_lr) || base_lr < 0) throw OptimizerError(fmt::format("base_lr is {}, expected a finite number >= 0", base_lr));
+  if (!std::isfinite(base_lr) || base_lr < 0)
+    throw OptimizerError(fmt::format("base_lr is {}, expected a finite number >= 0", base_lr));
   impl.plan.base_lr = base_lr;
   for (std::size_t i = 0; i < impl.plan.groups.size(); ++i) {
     if (impl.plan.groups[i].lr_scale) impl.set_group_lr(i, base_lr * *impl.plan.groups[i].lr_scale);

@@ -35,7 +35,8 @@ std::vector<NamedTensor> named_tensors(const torch::nn::Module& module) {
   return out;
 }
 
-ComposedOptimizer::ComposedOptimizer(Plan plan, const torch::nn::Module& module, const Registry& registry, RunOptions options)
+ComposedOptimizer::ComposedOptimizer(Plan plan, const torch::nn::Module& module, const Registry& registry,
+                                     RunOptions options)
     : ComposedOptimizer(std::move(plan), named_tensors(module), registry, std::move(options)) {}
 
 void ComposedOptimizer::rebind(const torch::nn::Module& module) { rebind(named_tensors(module)); }

@@ -17,12 +17,14 @@ namespace {
 
 /// "" for a tensor that can be trained in place, else why not.
 std::string unfit(const at::Tensor& tensor) {
-  if (tensor.layout() != at::kStrided) return fmt::format("its layout is {}, expected strided", c10::str(tensor.layout()));
+  if (tensor.layout() != at::kStrided)
+    return fmt::format("its layout is {}, expected strided", c10::str(tensor.layout()));
   if (tensor.is_quantized()) return "it is quantized";
   if (tensor.is_inference()) return "it was made in inference mode";
   if (tensor.is_meta()) return "it is on the meta device and has no elements to train";
   if (!tensor.is_leaf()) return "it is not a leaf of the autograd graph";
-  if (at::has_internal_overlap(tensor) == at::MemOverlap::Yes) return "several of its elements share memory (it is expanded)";
+  if (at::has_internal_overlap(tensor) == at::MemOverlap::Yes)
+    return "several of its elements share memory (it is expanded)";
   return "";
 }
 
@@ -60,7 +62,8 @@ void exchange_rows(std::vector<ParameterState>& parameters, Communicator& commun
       const auto first = next();
       const auto last = next();
       if (sharded != parameter.sharded) {
-        throw InvalidParameterError(fmt::format("`{}` is row-sharded on some ranks and replicated on others", parameter.name()));
+        throw InvalidParameterError(
+            fmt::format("`{}` is row-sharded on some ranks and replicated on others", parameter.name()));
       }
       parameter.rows[rank] = {first, last};
     }
@@ -71,13 +74,15 @@ void exchange_rows(std::vector<ParameterState>& parameters, Communicator& commun
     for (std::size_t rank = 0; rank < all.size(); ++rank) {
       const auto& rows = parameter.rows[rank];
       if (rows.size() > 0 && rows.first != expected) {
-        throw InvalidParameterError(fmt::format("`{}`: rank {} holds rows {} to {}, expected them to start at {} (each row once, in order of rank)",
-                                                parameter.name(), rank, rows.first, rows.last, expected));
+        throw InvalidParameterError(fmt::format(
+            "`{}`: rank {} holds rows {} to {}, expected them to start at {} (each row once, in order of rank)",
+            parameter.name(), rank, rows.first, rows.last, expected));
       }
       if (rows.size() > 0) expected = rows.last;
     }
     if (expected != parameter.planned.info.shape[0]) {
-      throw InvalidParameterError(fmt::format("`{}`: the ranks hold {} of {} rows", parameter.name(), expected, parameter.planned.info.shape[0]));
+      throw InvalidParameterError(fmt::format("`{}`: the ranks hold {} of {} rows", parameter.name(), expected,
+                                              parameter.planned.info.shape[0]));
     }
   }
 }
@@ -91,21 +96,27 @@ void allocate(ParameterState& parameter, Communicator& communicator) {
   if (traits.unit == Unit::run) {
     const auto run = parameter.descriptor->run_length(parameter.planned.settings);
     for (int r = 0; r < communicator.size(); ++r) {
-      parameter.owned.push_back(parameter.sharded ? owned_runs(parameter.flat_rows(r), run, info.numel()) : FlatRange{0, info.numel()});
+      parameter.owned.push_back(parameter.sharded ? owned_runs(parameter.flat_rows(r), run, info.numel())
+                                                  : FlatRange{0, info.numel()});
     }
     local = {parameter.owned[rank].size()};
   }
   for (const auto& slot : parameter.slot_infos) {
     at::Tensor tensor;
     switch (slot.shape) {
-      case SlotShape::like_param: tensor = state_tensor(local, parameter.work_dtype(), slot.initial); break;
-      case SlotShape::code_u8: tensor = state_tensor(local, at::kByte, slot.initial); break;
+      case SlotShape::like_param:
+        tensor = state_tensor(local, parameter.work_dtype(), slot.initial);
+        break;
+      case SlotShape::code_u8:
+        tensor = state_tensor(local, at::kByte, slot.initial);
+        break;
       case SlotShape::per_run: {
         const auto run = parameter.descriptor->run_length(parameter.planned.settings);
         tensor = state_tensor({(parameter.owned[rank].size() + run - 1) / run}, at::kFloat, slot.initial);
         break;
       }
-      default: break;  // owner slots belong to blocks
+      default:
+        break;  // owner slots belong to blocks
     }
     parameter.slots.push_back(std::move(tensor));
   }
@@ -113,7 +124,8 @@ void allocate(ParameterState& parameter, Communicator& communicator) {
   if (traits.master && half) parameter.master = state_tensor(local, at::kFloat);
   if (!parameter.descriptor->needs_matrix()) return;
   for (const auto& block : parameter.planned.blocks(*parameter.descriptor)) {
-    parameter.blocks.push_back({BlockGeometry(parameter.planned.view, block), {info.name(), block.name, block.out, block.in, block.scale}});
+    parameter.blocks.push_back(
+        {BlockGeometry(parameter.planned.view, block), {info.name(), block.name, block.out, block.in, block.scale}});
   }
 }
 
@@ -121,22 +133,32 @@ void allocate(ParameterState& parameter, Communicator& communicator) {
 
 at::ScalarType scalar_type(Dtype dtype) {
   switch (dtype) {
-    case Dtype::float32: return at::kFloat;
-    case Dtype::float64: return at::kDouble;
-    case Dtype::bfloat16: return at::kBFloat16;
-    case Dtype::float16: return at::kHalf;
-    case Dtype::other: break;
+    case Dtype::float32:
+      return at::kFloat;
+    case Dtype::float64:
+      return at::kDouble;
+    case Dtype::bfloat16:
+      return at::kBFloat16;
+    case Dtype::float16:
+      return at::kHalf;
+    case Dtype::other:
+      break;
   }
   throw InvalidParameterError("only float32, float64, bfloat16 and float16 can be trained");
 }
 
 Dtype dtype_of(at::ScalarType type) {
   switch (type) {
-    case at::kFloat: return Dtype::float32;
-    case at::kDouble: return Dtype::float64;
-    case at::kBFloat16: return Dtype::bfloat16;
-    case at::kHalf: return Dtype::float16;
-    default: return Dtype::other;
+    case at::kFloat:
+      return Dtype::float32;
+    case at::kDouble:
+      return Dtype::float64;
+    case at::kBFloat16:
+      return Dtype::bfloat16;
+    case at::kHalf:
+      return Dtype::float16;
+    default:
+      return Dtype::other;
   }
 }
 
@@ -146,8 +168,10 @@ TensorIdentity TensorIdentity::of(const at::Tensor& tensor) {
 
 std::string TensorIdentity::difference(const at::Tensor& tensor) const {
   if (tensor.layout() != at::kStrided) return "its layout is no longer strided";
-  if (tensor.scalar_type() != dtype) return fmt::format("dtype {} -> {}", c10::toString(dtype), c10::toString(tensor.scalar_type()));
-  if (tensor.sizes() != at::IntArrayRef(sizes)) return fmt::format("shape {} -> {}", to_string(sizes), to_string(tensor.sizes().vec()));
+  if (tensor.scalar_type() != dtype)
+    return fmt::format("dtype {} -> {}", c10::toString(dtype), c10::toString(tensor.scalar_type()));
+  if (tensor.sizes() != at::IntArrayRef(sizes))
+    return fmt::format("shape {} -> {}", to_string(sizes), to_string(tensor.sizes().vec()));
   if (tensor.strides() != at::IntArrayRef(strides)) {
     return fmt::format("strides {} -> {}", to_string(strides), to_string(tensor.strides().vec()));
   }
@@ -186,18 +210,19 @@ ParameterTable table_from_tensors(const std::vector<NamedTensor>& tensors, Diagn
     info.names = {named.name};
     info.shape = logical_shape(named);
     info.dtype = dtype_of(named.tensor.scalar_type());
-    info.dtype_name = info.dtype == Dtype::other ? std::string(c10::toString(named.tensor.scalar_type())) : std::string(to_string(info.dtype));
+    info.dtype_name = info.dtype == Dtype::other ? std::string(c10::toString(named.tensor.scalar_type()))
+                                                 : std::string(to_string(info.dtype));
     info.requires_grad = named.tensor.requires_grad();
     info.module = named.module;
-    info.storage = StorageInfo{fmt::format("{}", fmt::ptr(named.tensor.storage().unsafeGetStorageImpl())), named.tensor.storage_offset(),
-                               named.tensor.strides().vec()};
+    info.storage = StorageInfo{fmt::format("{}", fmt::ptr(named.tensor.storage().unsafeGetStorageImpl())),
+                               named.tensor.storage_offset(), named.tensor.strides().vec()};
     entries.push_back(std::move(info));
   }
   return ParameterTable::build(std::move(entries), diagnostics);
 }
 
-std::vector<ParameterState> bind_parameters(const Plan& plan, const std::vector<NamedTensor>& tensors, const Registry& registry,
-                                            Communicator& communicator, bool host_copies) {
+std::vector<ParameterState> bind_parameters(const Plan& plan, const std::vector<NamedTensor>& tensors,
+                                            const Registry& registry, Communicator& communicator, bool host_copies) {
   std::unordered_map<std::string, const NamedTensor*> by_name;
   std::string problems;
   const auto problem = [&](const std::string& text) { problems += (problems.empty() ? "" : "\n") + text; };
@@ -222,15 +247,18 @@ std::vector<ParameterState> bind_parameters(const Plan& plan, const std::vector<
       continue;
     }
     if (!given->tensor.defined() || !unfit(given->tensor).empty()) {
-      problem(fmt::format("`{}` cannot be trained: {}", given->name, given->tensor.defined() ? unfit(given->tensor) : "it is undefined"));
+      problem(fmt::format("`{}` cannot be trained: {}", given->name,
+                          given->tensor.defined() ? unfit(given->tensor) : "it is undefined"));
       continue;
     }
     if (logical_shape(*given) != planned.info.shape) {
-      problem(fmt::format("`{}` has shape {}, the plan says {}", given->name, to_string(logical_shape(*given)), to_string(planned.info.shape)));
+      problem(fmt::format("`{}` has shape {}, the plan says {}", given->name, to_string(logical_shape(*given)),
+                          to_string(planned.info.shape)));
       continue;
     }
     if (dtype_of(given->tensor.scalar_type()) != planned.info.dtype) {
-      problem(fmt::format("`{}` is {}, the plan says {}", given->name, c10::toString(given->tensor.scalar_type()), planned.info.dtype_name));
+      problem(fmt::format("`{}` is {}, the plan says {}", given->name, c10::toString(given->tensor.scalar_type()),
+                          planned.info.dtype_name));
       continue;
     }
     ParameterState parameter;
@@ -242,15 +270,18 @@ std::vector<ParameterState> bind_parameters(const Plan& plan, const std::vector<
     const auto all_rows = planned.info.shape.empty() ? 1 : planned.info.shape[0];
     parameter.rows.assign(ranks, {0, all_rows});
     if (parameter.sharded) {
-      parameter.rows[static_cast<std::size_t>(communicator.rank())] = {given->first_row, given->first_row + given->tensor.size(0)};
+      parameter.rows[static_cast<std::size_t>(communicator.rank())] = {given->first_row,
+                                                                       given->first_row + given->tensor.size(0)};
     }
     if (!planned.frozen()) {
       parameter.descriptor = registry.find(planned.plugin);
       if (parameter.descriptor == nullptr || !parameter.descriptor->make) {
-        problem(fmt::format("`{}` wants plugin `{}`, which this program cannot run", planned.info.name(), planned.plugin));
+        problem(
+            fmt::format("`{}` wants plugin `{}`, which this program cannot run", planned.info.name(), planned.plugin));
         continue;
       }
-      const auto group = std::find_if(plan.groups.begin(), plan.groups.end(), [&](const auto& one) { return one.id == planned.optimizer; });
+      const auto group = std::find_if(plan.groups.begin(), plan.groups.end(),
+                                      [&](const auto& one) { return one.id == planned.optimizer; });
       parameter.group = static_cast<std::size_t>(group - plan.groups.begin());
       parameter.slot_infos = parameter.descriptor->active_slots(planned.settings);
     }
@@ -268,7 +299,8 @@ std::vector<ParameterState> bind_parameters(const Plan& plan, const std::vector<
       parameter.host = at::empty(parameter.tensor.sizes(), at::TensorOptions().dtype(parameter.tensor.scalar_type()));
       parameter.host.copy_(parameter.tensor.detach());
     }
-    if (parameter.master.defined() && parameter.descriptor->traits.unit != Unit::run) parameter.master.copy_(parameter.stored());
+    if (parameter.master.defined() && parameter.descriptor->traits.unit != Unit::run)
+      parameter.master.copy_(parameter.stored());
     parameter.version = parameter.tensor._version();
   }
   return parameters;
@@ -291,14 +323,17 @@ void rebind_parameters(std::vector<ParameterState>& parameters, const std::vecto
       problem(fmt::format("`{}` is not among the tensors", parameter.name()));
       continue;
     }
-    if (const auto why = unfit(given->tensor); !why.empty()) problem(fmt::format("`{}` cannot be trained: {}", given->name, why));
+    if (const auto why = unfit(given->tensor); !why.empty())
+      problem(fmt::format("`{}` cannot be trained: {}", given->name, why));
     const auto rows = parameter.sharded ? RowRange{given->first_row, given->first_row + given->tensor.size(0)}
                                         : parameter.rows[static_cast<std::size_t>(rank)];
-    if (logical_shape(*given) != parameter.planned.info.shape || rows != parameter.rows[static_cast<std::size_t>(rank)]) {
+    if (logical_shape(*given) != parameter.planned.info.shape ||
+        rows != parameter.rows[static_cast<std::size_t>(rank)]) {
       problem(fmt::format("`{}` has another shape or other rows than before", given->name));
     }
     if (dtype_of(given->tensor.scalar_type()) != parameter.planned.info.dtype) {
-      problem(fmt::format("`{}` is {}, the plan says {}", given->name, c10::toString(given->tensor.scalar_type()), parameter.planned.info.dtype_name));
+      problem(fmt::format("`{}` is {}, the plan says {}", given->name, c10::toString(given->tensor.scalar_type()),
+                          parameter.planned.info.dtype_name));
     }
   }
   if (!problems.empty()) throw InvalidParameterError(problems);

@@ -48,7 +48,8 @@ std::vector<BlockGeometry::ViewAxis> BlockGeometry::view_axes() const {
   return axes;
 }
 
-at::Tensor BlockGeometry::of_parameter(const at::Tensor& local, const RowRange& rows, const PieceGeometry& piece) const {
+at::Tensor BlockGeometry::of_parameter(const at::Tensor& local, const RowRange& rows,
+                                       const PieceGeometry& piece) const {
   // One as_strided says it all: sizes and strides of each axis, and the offset of the first element.
   std::vector<std::int64_t> sizes;
   std::vector<std::int64_t> strides;

@@ -19,9 +19,9 @@ struct RowRange {
   bool operator==(const RowRange&) const = default;
 };
 
-/// A rectangular part of a block that lies in one rank's rows: runs [run, run + runs) of axis 0's cut, and [begin, begin + length)
-/// inside each of them. A block of an interleaved split on a shard is up to three of these: a partial first run, whole runs, a
-/// partial last run. Blocks whose axis 0 is uncut or a batch axis have one.
+/// A rectangular part of a block that lies in one rank's rows: runs [run, run + runs) of axis 0's cut, and [begin,
+/// begin + length) inside each of them. A block of an interleaved split on a shard is up to three of these: a partial
+/// first run, whole runs, a partial last run. Blocks whose axis 0 is uncut or a batch axis have one.
 struct PieceGeometry {
   std::int64_t run = 0;
   std::int64_t runs = 0;
@@ -38,8 +38,8 @@ class BlockGeometry {
   /// The pieces of the block that lie in these rows, in order; none if there are no common rows.
   std::vector<PieceGeometry> pieces(const RowRange& rows) const;
 
-  /// The piece inside a tensor that holds rows `rows` of the parameter: axes in the order out, in; a cut axis with several runs
-  /// gives two axes (runs, length); batch axes are gone.
+  /// The piece inside a tensor that holds rows `rows` of the parameter: axes in the order out, in; a cut axis with
+  /// several runs gives two axes (runs, length); batch axes are gone.
   at::Tensor of_parameter(const at::Tensor& local, const RowRange& rows, const PieceGeometry& piece) const;
   /// The same piece inside a matrix [out, in] of the block: equal shape.
   at::Tensor of_matrix(const at::Tensor& matrix, const PieceGeometry& piece) const;

@@ -22,12 +22,18 @@ struct Location {
 
 std::vector<std::int64_t> owner_shape(SlotShape shape, const BlockInfo& info) {
   switch (shape) {
-    case SlotShape::per_out_row: return {info.out};
-    case SlotShape::per_in_column: return {info.in};
-    case SlotShape::out_by_out: return {info.out, info.out};
-    case SlotShape::in_by_in: return {info.in, info.in};
-    case SlotShape::block_matrix: return {info.out, info.in};
-    default: return {};
+    case SlotShape::per_out_row:
+      return {info.out};
+    case SlotShape::per_in_column:
+      return {info.in};
+    case SlotShape::out_by_out:
+      return {info.out, info.out};
+    case SlotShape::in_by_in:
+      return {info.in, info.in};
+    case SlotShape::block_matrix:
+      return {info.out, info.in};
+    default:
+      return {};
   }
 }
 
@@ -45,7 +51,8 @@ std::vector<Location> locations(const std::vector<ParameterState>& parameters) {
           const auto& info = parameter.blocks[b].info;
           if (info.out == 0 || info.in == 0) continue;  // in no batch, so without slots
           const auto name = prefix + slot.name + (info.block.empty() ? "" : "/" + info.block);
-          out.push_back({{name, parameter.work_dtype(), owner_shape(slot.shape, info)}, i, Location::Kind::block_slot, s, b});
+          out.push_back(
+              {{name, parameter.work_dtype(), owner_shape(slot.shape, info)}, i, Location::Kind::block_slot, s, b});
         }
         continue;
       }
@@ -56,7 +63,8 @@ std::vector<Location> locations(const std::vector<ParameterState>& parameters) {
       }
       out.push_back({std::move(entry), i, Location::Kind::slot, s, 0});
     }
-    if (parameter.master.defined()) out.push_back({{prefix + "master", at::kFloat, shape}, i, Location::Kind::master, 0, 0});
+    if (parameter.master.defined())
+      out.push_back({{prefix + "master", at::kFloat, shape}, i, Location::Kind::master, 0, 0});
     out.push_back({{prefix + "count", at::kLong, {}}, i, Location::Kind::count, 0, 0});
   }
   std::sort(out.begin(), out.end(), [](const Location& a, const Location& b) { return a.entry.name < b.entry.name; });
@@ -114,7 +122,8 @@ at::Tensor StateGatherer::gather(const std::string& name) {
     const auto& block = parameter.blocks[at.block];
     std::int64_t elements = 1;
     for (const auto size : at.entry.shape) elements *= size;
-    transfer.add(block.owner, 0, elements, at.entry.dtype, block.owner == rank ? block.slots[at.slot] : at::Tensor(), whole);
+    transfer.add(block.owner, 0, elements, at.entry.dtype, block.owner == rank ? block.slots[at.slot] : at::Tensor(),
+                 whole);
   } else {
     const auto flat = rank == 0 ? whole.view(-1) : at::Tensor();
     for (int r = 0; r < (parameter.sharded ? communicator_.size() : 1); ++r) {
@@ -127,12 +136,15 @@ at::Tensor StateGatherer::gather(const std::string& name) {
   return whole;
 }
 
-void scatter_state(std::vector<ParameterState>& parameters, int rank, const std::function<at::Tensor(const StateEntry&)>& read) {
+void scatter_state(std::vector<ParameterState>& parameters, int rank,
+                   const std::function<at::Tensor(const StateEntry&)>& read) {
   for (const auto& at : locations(parameters)) {
     auto& parameter = parameters[at.parameter];
     const auto whole = read(at.entry);
     switch (at.kind) {
-      case Location::Kind::count: parameter.count = whole.item<std::int64_t>(); break;
+      case Location::Kind::count:
+        parameter.count = whole.item<std::int64_t>();
+        break;
       case Location::Kind::block_slot: {
         auto& block = parameter.blocks[at.block];
         if (block.owner == rank) block.slots[at.slot].copy_(whole);

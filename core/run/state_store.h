@@ -12,7 +12,8 @@
 
 namespace switchyard {
 
-/// One tensor of state as a checkpoint sees it: whole, whatever the sharding. Named `<key>/<slot>[/<block>]`, `<key>/master`,
+/// One tensor of state as a checkpoint sees it: whole, whatever the sharding. Named `<key>/<slot>[/<block>]`,
+/// `<key>/master`,
 /// `<key>/count` (int64, 0-D).
 struct StateEntry {
   std::string name;
@@ -41,8 +42,9 @@ class StateGatherer {
   std::unique_ptr<Locations> locations_;
 };
 
-/// Local: overwrites this rank's part of all state from whole tensors. `read` gives a contiguous CPU tensor of the entry's dtype and
-/// shape; it is called once an entry. Counts and masters included.
-void scatter_state(std::vector<ParameterState>& parameters, int rank, const std::function<at::Tensor(const StateEntry&)>& read);
+/// Local: overwrites this rank's part of all state from whole tensors. `read` gives a contiguous CPU tensor of the
+/// entry's dtype and shape; it is called once an entry. Counts and masters included.
+void scatter_state(std::vector<ParameterState>& parameters, int rank,
+                   const std::function<at::Tensor(const StateEntry&)>& read);
 
 }  // namespace switchyard

@@ -9,7 +9,8 @@
 
 namespace switchyard {
 
-/// Sums of squares of the updates and parameters of one step by group, with the same bits for any cut, ranks and threads.
+/// Sums of squares of the updates and parameters of one step by group, with the same bits for any cut, ranks and
+/// threads.
 class StepMeasure {
  public:
   explicit StepMeasure(std::size_t groups) : groups_(groups) {}

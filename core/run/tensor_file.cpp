@@ -101,7 +101,8 @@ at::Tensor TensorFile::tensor(const std::string& name) const {
 std::string TensorFile::checksum() const {
   Checksum checksum;
   for (const auto& entry : header_.entries) {
-    checksum.add(static_cast<const char*>(data_.const_data_ptr()) + entry.begin, static_cast<std::size_t>(entry.bytes()));
+    checksum.add(static_cast<const char*>(data_.const_data_ptr()) + entry.begin,
+                 static_cast<std::size_t>(entry.bytes()));
   }
   return checksum.hex();
 }

@@ -17,8 +17,9 @@ std::string safetensors_dtype(at::ScalarType type);
 /// The other way; throws CheckpointError.
 at::ScalarType scalar_type_of(const std::string& safetensors_name);
 
-/// Writes a safetensors file, atomically. `entries` as lay_out_safetensors returned them; `next` is called once an entry, in order,
-/// and gives a CPU tensor of its dtype and shape. Returns the checksum of the data. Throws CheckpointError.
+/// Writes a safetensors file, atomically. `entries` as lay_out_safetensors returned them; `next` is called once an
+/// entry, in order, and gives a CPU tensor of its dtype and shape. Returns the checksum of the data. Throws
+/// CheckpointError.
 std::string write_tensor_file(const std::string& path, const std::vector<SafetensorsEntry>& entries,
                               const std::map<std::string, std::string>& metadata,
                               const std::function<at::Tensor(const SafetensorsEntry&)>& next);

@@ -13,8 +13,8 @@
 
 namespace switchyard {
 
-/// What the ranks share. A collective is: post what the peers may read, meet, read, meet again (so that nobody's memory goes away
-/// while it is read).
+/// What the ranks share. A collective is: post what the peers may read, meet, read, meet again (so that nobody's memory
+/// goes away while it is read).
 struct ThreadWorld::Shared {
   struct Post {
     const void* data = nullptr;
@@ -38,8 +38,8 @@ struct ThreadWorld::Shared {
     const bool came = all_here.wait_for(lock, timeout, [&] { return meetings != meeting || failed_rank >= 0; });
     if (meetings != meeting) return;
     if (!came) {
-      fail_locked(rank, fmt::format("waited {} ms for {} of {} ranks", timeout.count(), posts.size() - static_cast<std::size_t>(arrived),
-                                    posts.size()));
+      fail_locked(rank, fmt::format("waited {} ms for {} of {} ranks", timeout.count(),
+                                    posts.size() - static_cast<std::size_t>(arrived), posts.size()));
     }
     throw_if_failed();
   }
@@ -101,8 +101,8 @@ class ThreadCommunicator final : public Communicator {
     std::copy(sum.begin(), sum.end(), values.begin());
   }
 
-  void all_to_all(std::span<const std::byte> send, std::span<const std::int64_t> send_bytes, std::span<std::byte> receive,
-                  std::span<const std::int64_t> receive_bytes) override {
+  void all_to_all(std::span<const std::byte> send, std::span<const std::int64_t> send_bytes,
+                  std::span<std::byte> receive, std::span<const std::int64_t> receive_bytes) override {
     auto& mine = post();
     mine.data = send.data();
     mine.sizes.assign(send_bytes.begin(), send_bytes.end());
@@ -115,7 +115,8 @@ class ThreadCommunicator final : public Communicator {
       agreed = agreed && bytes == receive_bytes[r];
       if (!agreed) break;
       const auto skip = std::accumulate(other.sizes.begin(), other.sizes.begin() + rank_, std::int64_t{0});
-      if (bytes > 0) std::memcpy(out, static_cast<const std::byte*>(other.data) + skip, static_cast<std::size_t>(bytes));
+      if (bytes > 0)
+        std::memcpy(out, static_cast<const std::byte*>(other.data) + skip, static_cast<std::size_t>(bytes));
       out += bytes;
     }
     shared_->meet(rank_);
@@ -147,8 +148,10 @@ class ThreadCommunicator final : public Communicator {
 
 }  // namespace
 
-ThreadWorld::ThreadWorld(int size, std::chrono::milliseconds timeout) : shared_(std::make_shared<Shared>(size, timeout)) {
-  for (int rank = 0; rank < size; ++rank) communicators_.push_back(std::make_unique<ThreadCommunicator<Shared>>(shared_, rank));
+ThreadWorld::ThreadWorld(int size, std::chrono::milliseconds timeout)
+    : shared_(std::make_shared<Shared>(size, timeout)) {
+  for (int rank = 0; rank < size; ++rank)
+    communicators_.push_back(std::make_unique<ThreadCommunicator<Shared>>(shared_, rank));
 }
 
 ThreadWorld::~ThreadWorld() = default;
@@ -177,7 +180,8 @@ void ThreadWorld::run(const std::function<void(Communicator&)>& body) {
   at::set_num_threads(threads_before);  // part of the setting is the process's, not the thread's
   const std::scoped_lock lock(shared_->mutex);
   const auto first = shared_->failed_rank;
-  if (first >= 0 && errors[static_cast<std::size_t>(first)]) std::rethrow_exception(errors[static_cast<std::size_t>(first)]);
+  if (first >= 0 && errors[static_cast<std::size_t>(first)])
+    std::rethrow_exception(errors[static_cast<std::size_t>(first)]);
   for (const auto& error : errors) {
     if (error) std::rethrow_exception(error);
   }

@@ -16,7 +16,9 @@ at::Tensor typed_view(at::Tensor& buffer, std::int64_t offset, at::ScalarType dt
   return at::from_blob(static_cast<std::byte*>(buffer.data_ptr()) + offset, sizes, at::TensorOptions().dtype(dtype));
 }
 
-at::Tensor bytes_tensor(std::int64_t size) { return at::empty({std::max<std::int64_t>(size, 1)}, at::TensorOptions().dtype(at::kByte)); }
+at::Tensor bytes_tensor(std::int64_t size) {
+  return at::empty({std::max<std::int64_t>(size, 1)}, at::TensorOptions().dtype(at::kByte));
+}
 
 }  // namespace
 
@@ -24,7 +26,8 @@ void Transfer::add(int from, int to, std::int64_t elements, at::ScalarType dtype
                    const at::Tensor& destination) {
   if (elements == 0) return;
   const auto bytes = elements * static_cast<std::int64_t>(c10::elementSize(dtype));
-  items_.push_back({from, to, bytes, dtype, from == rank_ ? source : at::Tensor(), to == rank_ ? destination : at::Tensor()});
+  items_.push_back(
+      {from, to, bytes, dtype, from == rank_ ? source : at::Tensor(), to == rank_ ? destination : at::Tensor()});
 }
 
 void Transfer::run(Communicator& communicator) {
@@ -59,8 +62,9 @@ void Transfer::run(Communicator& communicator) {
     typed_view(send, at, item.dtype, item.source.sizes()).copy_(item.source);
     at += padded(item.bytes);
   }
-  communicator.all_to_all({static_cast<const std::byte*>(send.data_ptr()), static_cast<std::size_t>(send_size)}, send_bytes,
-                          {static_cast<std::byte*>(receive.data_ptr()), static_cast<std::size_t>(receive_size)}, receive_bytes);
+  communicator.all_to_all(
+      {static_cast<const std::byte*>(send.data_ptr()), static_cast<std::size_t>(send_size)}, send_bytes,
+      {static_cast<std::byte*>(receive.data_ptr()), static_cast<std::size_t>(receive_size)}, receive_bytes);
   for (const auto& item : items_) {
     if (item.to != rank_ || item.from == rank_) continue;
     auto& at = receive_at[static_cast<std::size_t>(item.from)];

@@ -19,7 +19,9 @@ struct State {
     return {gaussian(sizes, engine, type), gaussian(sizes, engine, type), gaussian(sizes, engine, type) * 0.1,
             gaussian(sizes, engine, type).square() * 0.01, gaussian(sizes, engine, type).square() * 0.01};
   }
-  [[nodiscard]] State mapped(const std::function<at::Tensor(const at::Tensor&)>& f) const { return {f(param), f(grad), f(m), f(v), f(vmax)}; }
+  [[nodiscard]] State mapped(const std::function<at::Tensor(const at::Tensor&)>& f) const {
+    return {f(param), f(grad), f(m), f(v), f(vmax)};
+  }
   [[nodiscard]] State copy() const {
     return mapped([](const at::Tensor& t) { return t.clone(); });
   }
@@ -28,7 +30,8 @@ struct State {
 };
 
 bool same(const State& a, const State& b) {
-  return same_bits(a.param, b.param) && same_bits(a.grad, b.grad) && same_bits(a.m, b.m) && same_bits(a.v, b.v) && same_bits(a.vmax, b.vmax);
+  return same_bits(a.param, b.param) && same_bits(a.grad, b.grad) && same_bits(a.m, b.m) && same_bits(a.v, b.v) &&
+         same_bits(a.vmax, b.vmax);
 }
 
 std::vector<AdamW> variants() {
@@ -70,15 +73,18 @@ TEST_CASE("adamw: the vector path equals the reference bit for bit at every size
 }
 
 TEST_CASE("adamw: zeros, denormals, huge values, infinities and NaNs agree with the reference") {
-  const at::Tensor odd = at::tensor({0.0, -0.0, 1e-45, -1e-40, 1e-38, 1e-20, 1.0, -1e19, 3e38, -3e38, INFINITY, -INFINITY}, at::kFloat);
+  const at::Tensor odd =
+      at::tensor({0.0, -0.0, 1e-45, -1e-40, 1e-38, 1e-20, 1.0, -1e19, 3e38, -3e38, INFINITY, -INFINITY}, at::kFloat);
   const std::int64_t k = odd.numel();
-  State start{odd.repeat({k}), odd.repeat_interleave(k), odd.flip(0).repeat({k}), odd.abs().repeat_interleave(k).flip(0), odd.abs().repeat({k})};
+  State start{odd.repeat({k}), odd.repeat_interleave(k), odd.flip(0).repeat({k}),
+              odd.abs().repeat_interleave(k).flip(0), odd.abs().repeat({k})};
   for (const AdamW& o : variants()) {
     const State fast = start.copy(), slow = start.copy();
     fast.step(o);
     slow.reference(o);
     // NaN payloads are not part of the contract.
-    for (const auto& [a, b] : {std::pair{fast.param, slow.param}, {fast.m, slow.m}, {fast.v, slow.v}, {fast.vmax, slow.vmax}}) {
+    for (const auto& [a, b] :
+         {std::pair{fast.param, slow.param}, {fast.m, slow.m}, {fast.v, slow.v}, {fast.vmax, slow.vmax}}) {
       CHECK(same_bits(at::nan_to_num(a, 77.0, INFINITY, -INFINITY), at::nan_to_num(b, 77.0, INFINITY, -INFINITY)));
       CHECK(at::equal(a.isnan(), b.isnan()));
     }
@@ -98,7 +104,8 @@ TEST_CASE("adamw: cuts, layouts, alignment and threads change no bit") {
     whole.step(o);
     const State cut = start.copy();
     for (std::int64_t begin = 0; begin < 37 * 129;) {
-      const std::int64_t length = std::min<std::int64_t>(37 * 129 - begin, 1 + static_cast<std::int64_t>(random() % 700));
+      const std::int64_t length =
+          std::min<std::int64_t>(37 * 129 - begin, 1 + static_cast<std::int64_t>(random() % 700));
       cut.mapped([&](const at::Tensor& t) { return t.view({-1}).narrow(0, begin, length); }).step(o);
       begin += length;
     }
@@ -107,12 +114,14 @@ TEST_CASE("adamw: cuts, layouts, alignment and threads change no bit") {
     transposed.step(o);
     CHECK(same(transposed, whole));
     State mixed = start.copy();
-    mixed.grad = mixed.grad.t().contiguous().t();  // torch's fused kernel pairs elements by memory order and is wrong here
+    mixed.grad =
+        mixed.grad.t().contiguous().t();  // torch's fused kernel pairs elements by memory order and is wrong here
     mixed.v = at::empty({37, 130}).narrow(1, 1, 129).copy_(mixed.v);
     mixed.step(o);
     CHECK(same(mixed, whole));
-    const State misaligned =
-        start.mapped([](const at::Tensor& t) { return at::empty({t.numel() + 1}).narrow(0, 1, t.numel()).view(t.sizes()).copy_(t); });
+    const State misaligned = start.mapped([](const at::Tensor& t) {
+      return at::empty({t.numel() + 1}).narrow(0, 1, t.numel()).view(t.sizes()).copy_(t);
+    });
     misaligned.step(o);
     CHECK(same(misaligned, whole));
     const Threads one(1);
@@ -143,7 +152,8 @@ TEST_CASE("adamw: 20 steps give the golden values") {
     std::vector<std::int64_t> sizes;
     double sum, norm, first;
   };
-  for (const Golden& golden : {Golden{{5, 7}, -4.93463844377, 3.38368743579, -0.72804637117}, Golden{{3}, -2.22194761267, 1.32387800892, -0.72804637117}}) {
+  for (const Golden& golden : {Golden{{5, 7}, -4.93463844377, 3.38368743579, -0.72804637117},
+                               Golden{{3}, -2.22194761267, 1.32387800892, -0.72804637117}}) {
     for (const at::ScalarType type : {at::kDouble, at::kFloat}) {
       for (const AdamWArithmetic arithmetic : {AdamWArithmetic::fused, AdamWArithmetic::torch}) {
         const at::Tensor p = portable(100, golden.sizes).to(type), m = at::zeros_like(p), v = at::zeros_like(p);
@@ -164,8 +174,8 @@ TEST_CASE("adamw: 20 steps give the golden values") {
 
 TEST_CASE("adamw: float64 follows the textbook formula") {
   auto random = random_engine(13);
-  const State s = State{gaussian({50}, random, at::kDouble), gaussian({50}, random, at::kDouble), at::zeros({50}, at::kDouble),
-                        at::zeros({50}, at::kDouble), at::zeros({50}, at::kDouble)};
+  const State s = State{gaussian({50}, random, at::kDouble), gaussian({50}, random, at::kDouble),
+                        at::zeros({50}, at::kDouble), at::zeros({50}, at::kDouble), at::zeros({50}, at::kDouble)};
   AdamW o;
   o.decay = 1e-3;
   at::Tensor p = s.param.clone(), m = s.m.clone(), v = s.v.clone();

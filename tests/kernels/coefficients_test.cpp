@@ -69,7 +69,8 @@ TEST_CASE("coefficients: the validator's verdicts at every delta") {
   const std::set<std::string> sign{"aol_old", "cubic5"};
   const std::set<std::string> unsafe{"aol_old", "cubic5", "pe_raw", "cans"};
   const std::set<std::string> within_101{"polar_express", "polar_express8", "pe_repo", "pe_eo"};
-  const std::set<std::string> within_105{"jordan", "you5", "you6", "polar_express_105", "tight5s", "aol_new", "simple12", "deepseekv4", "taylor5"};
+  const std::set<std::string> within_105{"jordan",   "you5",       "you6",   "polar_express_105", "tight5s", "aol_new",
+                                         "simple12", "deepseekv4", "taylor5"};
   std::map<std::string, std::vector<Coefficients>> all;
   for (const std::string& name : coefficient_set_names()) all[name] = coefficient_set(name);
   all["polar_express8"] = coefficient_set("polar_express", 8);
@@ -89,12 +90,16 @@ TEST_CASE("coefficients: the validator's verdicts at every delta") {
 TEST_CASE("coefficients: the last row repeats and fewer steps are a prefix") {
   const auto jordan = coefficient_set("jordan", 7);
   CHECK(jordan.size() == 7);
-  CHECK(std::all_of(jordan.begin(), jordan.end(), [](const Coefficients& r) { return r == Coefficients{3.4445, -4.7750, 2.0315}; }));
+  CHECK(std::all_of(jordan.begin(), jordan.end(), [](const Coefficients& r) {
+    return r == Coefficients{3.4445, -4.7750, 2.0315};
+  }));
   const auto you = coefficient_set("you5", 5);
   CHECK((coefficient_set("you5", 2) == std::vector<Coefficients>(you.begin(), you.begin() + 2)));
   CHECK((coefficient_set("you5", 7)[6] == you[4]));
-  CHECK((coefficient_set("polar_express", 9)[8] == Coefficients{1.875, -1.25, 0.375}));  // the closing row is not scaled
-  CHECK(coefficient_set("polar_express", 1)[0].b == doctest::Approx(-23.595886519098837 / (1.01 * 1.01 * 1.01)).epsilon(1e-15));
+  CHECK(
+      (coefficient_set("polar_express", 9)[8] == Coefficients{1.875, -1.25, 0.375}));  // the closing row is not scaled
+  CHECK(coefficient_set("polar_express", 1)[0].b ==
+        doctest::Approx(-23.595886519098837 / (1.01 * 1.01 * 1.01)).epsilon(1e-15));
   CHECK((coefficient_set("dion") == you));
   CHECK(coefficient_set("deepseekv4").size() == 10);
 }

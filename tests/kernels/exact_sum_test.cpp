@@ -19,13 +19,13 @@ using namespace switchyard::testing;
 
 namespace {
 
-/// An independent oracle: one big binary integer in units of 2^-2148, a bit a byte, with schoolbook carries, and its own
-/// rounding. Slow and obvious; takes floats and doubles through std::frexp.
+/// An independent oracle: one big binary integer in units of 2^-2148, a bit a byte, with schoolbook carries, and its
+/// own rounding. Slow and obvious; takes floats and doubles through std::frexp.
 class BigSum {
  public:
   void add_square(double x) {
     int exponent = 0;
-    const double fraction = std::frexp(std::abs(x), &exponent);       // x = fraction 2^exponent
+    const double fraction = std::frexp(std::abs(x), &exponent);  // x = fraction 2^exponent
     const auto m = static_cast<std::uint64_t>(std::ldexp(fraction, 53));
     const std::uint64_t low = m & 0x7ffffff, high = m >> 27;  // 27 + 26 bits, so that no product overflows
     add(low * low, 2 * (exponent - 53));
@@ -96,24 +96,37 @@ std::vector<Family> families() {
       {"gaussian 1e-30", [=](std::mt19937_64& r) { return 1e-30F * normal(r); }},
       {"cauchy", [](std::mt19937_64& r) { return std::cauchy_distribution<float>()(r); }},
       {"denormal", [](std::mt19937_64& r) { return from_bits(static_cast<std::uint32_t>(r()) & 0x807fffffU); }},
-      {"around the smallest normal", [](std::mt19937_64& r) { return from_bits(0x00700000U + static_cast<std::uint32_t>(r() % 0x00800000U)); }},
-      {"huge", [](std::mt19937_64& r) { return (r() % 2 == 0 ? 1.0F : -1.0F) * 3e38F * std::uniform_real_distribution<float>(0.9F, 1.0F)(r); }},
+      {"around the smallest normal",
+       [](std::mt19937_64& r) { return from_bits(0x00700000U + static_cast<std::uint32_t>(r() % 0x00800000U)); }},
+      {"huge",
+       [](std::mt19937_64& r) {
+         return (r() % 2 == 0 ? 1.0F : -1.0F) * 3e38F * std::uniform_real_distribution<float>(0.9F, 1.0F)(r);
+       }},
       {"random bits", finite_bits},
       {"zeros", [](std::mt19937_64& r) { return r() % 2 == 0 ? 0.0F : -0.0F; }},
       {"sparse", [=](std::mt19937_64& r) { return r() % 50 == 0 ? normal(r) : 0.0F; }},
-      {"all ones in the mantissa", [](std::mt19937_64& r) { return from_bits(0x3fffffffU + (static_cast<std::uint32_t>(r() % 2) << 23)); }},
+      {"all ones in the mantissa",
+       [](std::mt19937_64& r) { return from_bits(0x3fffffffU + (static_cast<std::uint32_t>(r() % 2) << 23)); }},
       {"powers of two", [](std::mt19937_64& r) { return std::ldexp(1.0F, static_cast<int>(r() % 60) - 30); }},
-      {"range of exactly 21 to 23 exponents", [](std::mt19937_64& r) { return std::ldexp(1.9999999F, static_cast<int>(r() % 3) == 0 ? 0 : -21 - static_cast<int>(r() % 3)); }},
+      {"range of exactly 21 to 23 exponents",
+       [](std::mt19937_64& r) {
+         return std::ldexp(1.9999999F, static_cast<int>(r() % 3) == 0 ? 0 : -21 - static_cast<int>(r() % 3));
+       }},
       {"one outlier", [=](std::mt19937_64& r) { return r() % 1500 == 0 ? 1e30F : normal(r); }},
-      {"growing", [=](std::mt19937_64& r) {
+      {"growing",
+       [=](std::mt19937_64& r) {
          static thread_local int k = 0;
          return std::ldexp(normal(r), (++k / 2048) % 200 - 100);
        }},
-      {"some inf and nan", [=](std::mt19937_64& r) { return r() % 900 == 0 ? INFINITY : r() % 900 == 0 ? NAN : normal(r); }},
+      {"some inf and nan",
+       [=](std::mt19937_64& r) { return r() % 900 == 0   ? INFINITY
+                                        : r() % 900 == 0 ? NAN
+                                                         : normal(r); }},
   };
 }
 
-constexpr ExactPath kPaths[] = {ExactPath::automatic, ExactPath::scalar, ExactPath::wide4, ExactPath::wide8_generic, ExactPath::avx512};
+constexpr ExactPath kPaths[] = {ExactPath::automatic, ExactPath::scalar, ExactPath::wide4, ExactPath::wide8_generic,
+                                ExactPath::avx512};
 
 ExactSum sum_of(const std::vector<float>& x, ExactPath path = ExactPath::scalar) {
   ExactSum sum;
@@ -157,7 +170,8 @@ TEST_CASE("exact sum: order, cuts and merges change no bit") {
         const std::size_t length = std::min<std::size_t>(x.size() - begin, 1 + random() % 4000);
         ExactSum part;
         const ExactPath path = kPaths[random() % 5];
-        add_squares(x.data() + begin, static_cast<std::int64_t>(length), part, exact_path_available(path) ? path : ExactPath::scalar);
+        add_squares(x.data() + begin, static_cast<std::int64_t>(length), part,
+                    exact_path_available(path) ? path : ExactPath::scalar);
         // Ranks merge raw int64 words.
         for (int w = 0; w < ExactSum::kWords; ++w) total.words()[w] += part.words()[w];
         begin += length;
@@ -251,7 +265,8 @@ TEST_CASE("exact sum: tensors of any layout, half dtypes and threads") {
     add_squares(flat.const_data_ptr<float>(), flat.numel(), expected, ExactPath::scalar);
     for (const int threads : {1, 2, 3}) {
       const Threads limit(threads);
-      for (const at::Tensor& view : {t, t.t(), at::stack({t, t}, -1).select(-1, 0), t.contiguous().view({7, 43, 700}).permute({2, 0, 1})}) {
+      for (const at::Tensor& view :
+           {t, t.t(), at::stack({t, t}, -1).select(-1, 0), t.contiguous().view({7, 43, 700}).permute({2, 0, 1})}) {
         ExactSum sum;
         add_squares(view, sum);
         CHECK(sum == expected);

@@ -12,7 +12,9 @@ using namespace switchyard::testing;
 
 namespace {
 
-NewtonSchulz options(const char* name, at::ScalarType dtype, int steps = 0) { return {coefficient_set(name, steps), dtype, 1.0}; }
+NewtonSchulz options(const char* name, at::ScalarType dtype, int steps = 0) {
+  return {coefficient_set(name, steps), dtype, 1.0};
+}
 
 /// U p(S / ||x||) V^T by the singular value decomposition, in float64.
 at::Tensor oracle(const at::Tensor& x, const std::vector<Coefficients>& rows, double norm_multiplier = 1.0) {
@@ -22,9 +24,13 @@ at::Tensor oracle(const at::Tensor& x, const std::vector<Coefficients>& rows, do
   return u.mul(p.unsqueeze(0)).matmul(vh);
 }
 
-double relative(const at::Tensor& a, const at::Tensor& b) { return ((a.to(at::kDouble) - b.to(at::kDouble)).norm() / b.to(at::kDouble).norm()).item<double>(); }
+double relative(const at::Tensor& a, const at::Tensor& b) {
+  return ((a.to(at::kDouble) - b.to(at::kDouble)).norm() / b.to(at::kDouble).norm()).item<double>();
+}
 
-at::Tensor orthogonal(std::int64_t n, std::mt19937_64& random) { return std::get<0>(at::linalg_qr(gaussian({n, n}, random, at::kDouble))); }
+at::Tensor orthogonal(std::int64_t n, std::mt19937_64& random) {
+  return std::get<0>(at::linalg_qr(gaussian({n, n}, random, at::kDouble)));
+}
 
 }  // namespace
 
@@ -58,10 +64,14 @@ TEST_CASE("newton-schulz: golden values of NS5") {
     std::int64_t m, n;
     double sum, norm, first;
   };
-  for (const Golden& g : {Golden{1, 1, 0.69643718235, 0.69643718235, 0.69643718235}, {1, 8, 1.30870430228, 0.696436481866, 0.0652368062688},
-                          {8, 1, 1.30870430228, 0.696436481866, 0.0652368062688}, {5, 7, -0.344574805327, 2.10410054661, -0.0277673222258},
-                          {7, 5, -0.439520767215, 2.13645706294, 0.0767393459825}, {16, 16, -1.99725086553, 3.62271042308, 0.00272768706736},
-                          {33, 65, -8.96118125449, 4.78206905827, 0.0686723911693}, {64, 128, -26.1296156761, 6.91878500688, 0.0322819997485}}) {
+  for (const Golden& g : {Golden{1, 1, 0.69643718235, 0.69643718235, 0.69643718235},
+                          {1, 8, 1.30870430228, 0.696436481866, 0.0652368062688},
+                          {8, 1, 1.30870430228, 0.696436481866, 0.0652368062688},
+                          {5, 7, -0.344574805327, 2.10410054661, -0.0277673222258},
+                          {7, 5, -0.439520767215, 2.13645706294, 0.0767393459825},
+                          {16, 16, -1.99725086553, 3.62271042308, 0.00272768706736},
+                          {33, 65, -8.96118125449, 4.78206905827, 0.0686723911693},
+                          {64, 128, -26.1296156761, 6.91878500688, 0.0322819997485}}) {
     CAPTURE(g.m);
     CAPTURE(g.n);
     const at::Tensor x = portable(1, {g.m, g.n});
@@ -97,7 +107,8 @@ TEST_CASE("newton-schulz: scaling by a power of two changes no bit, at any magni
       const at::Tensor x = gaussian({9, 20}, random, type);
       const at::Tensor y = orthogonalize(x, options("you5", iteration));
       CHECK(y.abs().max().item<double>() > 0.1);
-      const std::vector<int> powers = type == at::kFloat ? std::vector<int>{-100, -60, 1, 63, 120} : std::vector<int>{-1000, -200, 1, 300, 1015};
+      const std::vector<int> powers =
+          type == at::kFloat ? std::vector<int>{-100, -60, 1, 63, 120} : std::vector<int>{-1000, -200, 1, 300, 1015};
       for (const int k : powers) CHECK(same_bits(orthogonalize(x * std::ldexp(1.0, k), options("you5", iteration)), y));
     }
   }
@@ -110,7 +121,8 @@ TEST_CASE("newton-schulz: scaling by a power of two changes no bit, at any magni
 TEST_CASE("newton-schulz: float64 at the edges of its range neither overflows nor vanishes") {
   const at::Tensor ones = at::ones({2, 3}, at::kDouble);
   const at::Tensor expected = orthogonalize(ones, options("jordan", at::kDouble));
-  for (const double scale : {5e-324, 0x1p-1060, 0x1p1023}) CHECK(same_bits(orthogonalize(ones * scale, options("jordan", at::kDouble)), expected));
+  for (const double scale : {5e-324, 0x1p-1060, 0x1p1023})
+    CHECK(same_bits(orthogonalize(ones * scale, options("jordan", at::kDouble)), expected));
 }
 
 TEST_CASE("newton-schulz: a matrix's bits depend on no neighbour, place, stride or number of threads") {
@@ -125,7 +137,8 @@ TEST_CASE("newton-schulz: a matrix's bits depend on no neighbour, place, stride 
           const Threads limit(threads);
           for (std::int64_t k = 0; k < 5; ++k) CHECK(same_bits(orthogonalize(batch[k], o), together[k]));
         }
-        const at::Tensor strided = at::empty({5, n, 2 * m + 1}, batch.options()).slice(2, 1, 2 * m + 1, 2).transpose(1, 2);
+        const at::Tensor strided =
+            at::empty({5, n, 2 * m + 1}, batch.options()).slice(2, 1, 2 * m + 1, 2).transpose(1, 2);
         CHECK(same_bits(orthogonalize(strided.copy_(batch), o), together));
         CHECK(same_bits(orthogonalize(batch.view({5, 1, m, n}), o).view({5, m, n}), together));
       }

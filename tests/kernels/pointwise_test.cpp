@@ -27,15 +27,19 @@ void mix(const at::Tensor& a, const at::Tensor& b, const at::Tensor& state, cons
 /// The same values in other memory: a permuted, padded, misaligned or sliced copy.
 at::Tensor relaid(const at::Tensor& t, int how) {
   switch (how) {
-    case 0: return t.clone();
-    case 1: return t.transpose(0, -1).clone(at::MemoryFormat::Contiguous).transpose(0, -1);
-    case 2: return at::empty({t.numel() + 1}, t.options()).narrow(0, 1, t.numel()).view(t.sizes()).copy_(t);
+    case 0:
+      return t.clone();
+    case 1:
+      return t.transpose(0, -1).clone(at::MemoryFormat::Contiguous).transpose(0, -1);
+    case 2:
+      return at::empty({t.numel() + 1}, t.options()).narrow(0, 1, t.numel()).view(t.sizes()).copy_(t);
     case 3: {
       std::vector<std::int64_t> wide(t.sizes().begin(), t.sizes().end());
       wide.back() = 2 * wide.back() + 3;
       return at::empty(wide, t.options()).slice(-1, 1, 1 + 2 * t.size(-1), 2).copy_(t);
     }
-    default: return at::stack({t, t}, 0).select(0, 1);
+    default:
+      return at::stack({t, t}, 0).select(0, 1);
   }
 }
 
@@ -43,9 +47,11 @@ at::Tensor relaid(const at::Tensor& t, int how) {
 
 TEST_CASE("pointwise: bits depend on no layout of any operand") {
   auto random = random_engine(1);
-  for (const auto& sizes : std::vector<std::vector<std::int64_t>>{{1}, {7}, {1024}, {5, 7}, {3, 1, 11}, {70, 33}, {4, 300, 5}, {1, 2049}}) {
+  for (const auto& sizes :
+       std::vector<std::vector<std::int64_t>>{{1}, {7}, {1024}, {5, 7}, {3, 1, 11}, {70, 33}, {4, 300, 5}, {1, 2049}}) {
     for (const at::ScalarType type : {at::kFloat, at::kDouble, at::kBFloat16, at::kHalf}) {
-      const at::Tensor a = gaussian(sizes, random, type), b = gaussian(sizes, random), state = gaussian(sizes, random, type);
+      const at::Tensor a = gaussian(sizes, random, type), b = gaussian(sizes, random),
+                       state = gaussian(sizes, random, type);
       const at::Tensor expected_state = state.clone(), expected = at::empty(sizes, at::kFloat);
       mix(a, b, expected_state, expected);
       for (int how = 0; how < 5; ++how) {
@@ -156,6 +162,7 @@ TEST_CASE("pointwise: zero elements are legal and scalars are one element") {
 }
 
 TEST_CASE("pointwise: what a body throws reaches the caller") {
-  CHECK_THROWS_AS(pointwise(at::kFloat, {in(at::zeros({100000}))}, [](auto, std::int64_t) { throw std::runtime_error("body"); }),
-                  std::runtime_error);
+  CHECK_THROWS_AS(
+      pointwise(at::kFloat, {in(at::zeros({100000}))}, [](auto, std::int64_t) { throw std::runtime_error("body"); }),
+      std::runtime_error);
 }

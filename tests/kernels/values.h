@@ -1,5 +1,6 @@
 #pragma once
-/// Test values: the portable generator of reference/reliability.md 3b, and seeds that a failing run can be repeated with.
+/// Test values: the portable generator of reference/reliability.md 3b, and seeds that a failing run can be repeated
+/// with.
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -27,7 +28,9 @@ inline at::Tensor portable(std::uint64_t seed, at::IntArrayRef sizes) {
 }
 
 /// The seed of this run plus `offset`; main prints it.
-inline std::mt19937_64 random_engine(std::uint64_t offset) { return std::mt19937_64(doctest::getContextOptions()->rand_seed + offset); }
+inline std::mt19937_64 random_engine(std::uint64_t offset) {
+  return std::mt19937_64(doctest::getContextOptions()->rand_seed + offset);
+}
 
 inline at::Tensor gaussian(at::IntArrayRef sizes, std::mt19937_64& random, at::ScalarType type = at::kFloat) {
   at::Tensor t = at::empty(sizes, at::kDouble);

@@ -57,7 +57,8 @@ Training like(const Reference& reference, int steps) {
 }  // namespace
 
 TEST_CASE("adamw: the golden scalars of twenty steps") {
-  for (const auto& golden : {Golden{{5, 7}, -4.93463844377, 3.38368743579, -0.72804637117}, Golden{{3}, -2.22194761267, 1.32387800892, -0.72804637117}}) {
+  for (const auto& golden : {Golden{{5, 7}, -4.93463844377, 3.38368743579, -0.72804637117},
+                             Golden{{3}, -2.22194761267, 1.32387800892, -0.72804637117}}) {
     testing::check_golden(Reference{}.run(golden.shape, 20), golden, 1e-10);
     testing::check_golden(trajectory(like({}, 20), golden.shape, at::kDouble).back(), golden, 1e-10);
     testing::check_golden(trajectory(like({}, 20), golden.shape, at::kFloat).back(), golden, 2e-5);
@@ -71,9 +72,11 @@ TEST_CASE("adamw: the textbook formula in double precision, with every option") 
                                            {.beta2 = 0.5, .amsgrad = true},
                                            {.maximize = true}};
   for (const auto& reference : variants) {
-    for (const std::vector<std::int64_t>& shape : {std::vector<std::int64_t>{}, {1}, {3}, {5, 7}, {2, 3, 4}, {127, 33}}) {
+    for (const std::vector<std::int64_t>& shape :
+         {std::vector<std::int64_t>{}, {1}, {3}, {5, 7}, {2, 3, 4}, {127, 33}}) {
       INFO("lr ", reference.lr, ", beta2 ", reference.beta2, ", dimensions ", shape.size());
-      CHECK(apart(trajectory(like(reference, 100), shape, at::kDouble).back(), reference.run(shape, 100)) <= 1e-13 * 100);  // O8: 1e-13 a step
+      CHECK(apart(trajectory(like(reference, 100), shape, at::kDouble).back(), reference.run(shape, 100)) <=
+            1e-13 * 100);  // O8: 1e-13 a step
       CHECK(apart(trajectory(like(reference, 100), shape, at::kFloat).back(), reference.run(shape, 100)) <= 1e-4);
     }
   }
@@ -84,7 +87,8 @@ TEST_CASE("adamw: bias correction follows each parameter's own count") {
   const auto registry = builtin_registry();
   const auto make = [] { return testing::first_param({5}).set_requires_grad(true); };
   const std::vector<NamedTensor> tensors = {{"early", make()}, {"late", make()}};
-  ComposedOptimizer optimizer({{.id = "g", .plugin = "adamw", .parameters = {"early", "late"}}}, 0.1, tensors, registry);
+  ComposedOptimizer optimizer({{.id = "g", .plugin = "adamw", .parameters = {"early", "late"}}}, 0.1, tensors,
+                              registry);
   for (int step = 1; step <= 4; ++step) {
     tensors[0].tensor.mutable_grad() = step <= 2 ? testing::gradient_at(step, {5}) : at::Tensor();
     tensors[1].tensor.mutable_grad() = step > 2 ? testing::gradient_at(step - 2, {5}) : at::Tensor();

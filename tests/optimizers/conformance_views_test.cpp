@@ -4,4 +4,6 @@
 
 using namespace switchyard;
 
-TEST_CASE("conformance: a viewed block equals a parameter of its own") { every_plugin(conformance::views_equal_separate_parameters); }
+TEST_CASE("conformance: a viewed block equals a parameter of its own") {
+  every_plugin(conformance::views_equal_separate_parameters);
+}

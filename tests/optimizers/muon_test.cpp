@@ -14,7 +14,8 @@ using testing::trajectory;
 
 namespace {
 
-/// K. Jordan's Muon in float64, written from the formulas. `eps` is added to the norm (the published code; ours adds nothing).
+/// K. Jordan's Muon in float64, written from the formulas. `eps` is added to the norm (the published code; ours adds
+/// nothing).
 struct Reference {
   double lr = 0.02;
   double momentum = 0.95;
@@ -83,7 +84,8 @@ std::vector<Reference> variants() {
 }  // namespace
 
 TEST_CASE("muon: the golden scalars of five steps") {
-  // The published iteration divides by norm + 1e-7, so the goldens test the reference; the next case compares the plugin with it.
+  // The published iteration divides by norm + 1e-7, so the goldens test the reference; the next case compares the
+  // plugin with it.
   const std::vector<Golden> nesterov = {{{5, 7}, -4.7334193062, 3.35995315835, -0.715478034992},
                                         {{7, 5}, -4.71451104292, 3.34662254964, -0.735636527258},
                                         {{16, 16}, 21.6034470144, 9.70158467248, -0.723007077309},
@@ -139,9 +141,9 @@ TEST_CASE("muon: a bfloat16 iteration goes where the exact one goes") {
     const auto expected = reference.run(shape, 20).back() - start;
     const double cosine = moved.mul(expected).sum().item<double>() / (moved.norm() * expected.norm()).item<double>();
     INFO("shape ", shape[0], " x ", shape[1], ", cosine ", cosine);
-    CHECK(cosine >= 0.98);                    // reliability.md 3c; 0.957 is the worst single step measured
+    CHECK(cosine >= 0.98);  // reliability.md 3c; 0.957 is the worst single step measured
     CHECK(apart(moved, expected) <= 0.15);
-    CHECK(apart(moved, expected) >= 1e-5);    // else the iteration was not in bfloat16
+    CHECK(apart(moved, expected) >= 1e-5);  // else the iteration was not in bfloat16
   }
 }
 
@@ -151,7 +153,8 @@ TEST_CASE("muon: heavy ball and EMA take the same steps while the momentum is co
     const Reference ema = {.nesterov = nesterov};
     const Reference ball = {.nesterov = nesterov, .ema = false};
     for (const auto& shape : shapes) {
-      CHECK(apart(trajectory(like(ball, "float64"), shape, at::kDouble).back(), trajectory(like(ema, "float64"), shape, at::kDouble).back()) <= 1e-12);
+      CHECK(apart(trajectory(like(ball, "float64"), shape, at::kDouble).back(),
+                  trajectory(like(ema, "float64"), shape, at::kDouble).back()) <= 1e-12);
     }
   }
 }
@@ -167,7 +170,11 @@ TEST_CASE("muon: shape scales come from the logical block, never from a kernel s
     for (std::size_t axis = 1; axis < info.shape.size(); ++axis) view.in.push_back(static_cast<int>(axis));
     Diagnostics diagnostics;
     const auto table = ParameterTable::build({info}, diagnostics);
-    const auto plan = plan_from_groups({{.id = "g", .plugin = "muon", .parameters = {"w"}, .options = {{"scale", std::string(scale)}}, .views = {{"w", view}}}},
+    const auto plan = plan_from_groups({{.id = "g",
+                                         .plugin = "muon",
+                                         .parameters = {"w"},
+                                         .options = {{"scale", std::string(scale)}},
+                                         .views = {{"w", view}}}},
                                        0.1, table, registry, diagnostics);
     REQUIRE(plan);
     return plan->parameters[0].parts.at(0).scale;
@@ -207,13 +214,18 @@ TEST_CASE("muon: integer gradients without orthogonalization would be SGD: the u
   const auto registry = builtin_registry();
   const testing::Threads one(1);
   const auto param = at::zeros({3, 4}, at::kDouble).set_requires_grad(true);
-  ComposedOptimizer optimizer({{.id = "g", .plugin = "muon", .parameters = {"p"}, .options = {{"coefficients", std::string("simple12")}, {"ns_steps", std::int64_t{12}}}}}, 1.0,
-                              {{"p", param}}, registry);
+  ComposedOptimizer optimizer(
+      {{.id = "g",
+        .plugin = "muon",
+        .parameters = {"p"},
+        .options = {{"coefficients", std::string("simple12")}, {"ns_steps", std::int64_t{12}}}}},
+      1.0, {{"p", param}}, registry);
   auto gradient = at::zeros({3, 4}, at::kDouble);
   gradient[0][1] = 4.0;
   gradient[1][3] = -5.0;
   gradient[2][0] = 3.0;
   param.mutable_grad() = gradient;
   optimizer.step();
-  CHECK(at::allclose(param.detach(), -gradient.sign(), 0, 1e-6));  // (2, -1.5, 0.5) converges from 3 / sqrt(50) = 0.42 in twelve steps
+  CHECK(at::allclose(param.detach(), -gradient.sign(), 0,
+                     1e-6));  // (2, -1.5, 0.5) converges from 3 / sqrt(50) = 0.42 in twelve steps
 }

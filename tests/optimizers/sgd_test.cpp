@@ -11,7 +11,8 @@ using testing::trajectory;
 namespace {
 
 /// torch.optim.SGD in float64 (the buffer starts as the gradient itself), with decoupled decay.
-at::Tensor reference(at::IntArrayRef shape, int steps, double lr, double momentum, double dampening, bool nesterov, double weight_decay) {
+at::Tensor reference(at::IntArrayRef shape, int steps, double lr, double momentum, double dampening, bool nesterov,
+                     double weight_decay) {
   auto p = testing::first_param(shape);
   at::Tensor buffer;
   for (int t = 1; t <= steps; ++t) {
@@ -26,11 +27,13 @@ at::Tensor reference(at::IntArrayRef shape, int steps, double lr, double momentu
   return p;
 }
 
-at::Tensor ours(at::IntArrayRef shape, int steps, double lr, double momentum, double dampening, bool nesterov, double weight_decay, at::ScalarType dtype) {
+at::Tensor ours(at::IntArrayRef shape, int steps, double lr, double momentum, double dampening, bool nesterov,
+                double weight_decay, at::ScalarType dtype) {
   Training training{"sgd"};
   training.lr = lr;
   training.steps = steps;
-  training.options = {{"momentum", momentum}, {"dampening", dampening}, {"nesterov", nesterov}, {"weight_decay", weight_decay}};
+  training.options = {
+      {"momentum", momentum}, {"dampening", dampening}, {"nesterov", nesterov}, {"weight_decay", weight_decay}};
   return trajectory(training, shape, dtype).back();
 }
 
@@ -42,12 +45,16 @@ TEST_CASE("sgd: torch's semantics with every option") {
     bool nesterov;
     double weight_decay;
   };
-  for (const auto& v : {Variant{0, 0, false, 0}, Variant{0, 0, false, 0.1}, Variant{0.9, 0, false, 0}, Variant{0.9, 0.3, false, 0.1}, Variant{0.9, 0, true, 0.1}}) {
+  for (const auto& v : {Variant{0, 0, false, 0}, Variant{0, 0, false, 0.1}, Variant{0.9, 0, false, 0},
+                        Variant{0.9, 0.3, false, 0.1}, Variant{0.9, 0, true, 0.1}}) {
     for (const std::vector<std::int64_t>& shape : {std::vector<std::int64_t>{}, {3}, {5, 7}, {2, 3, 4}}) {
       const auto expected = reference(shape, 50, 0.05, v.momentum, v.dampening, v.nesterov, v.weight_decay);
-      INFO("momentum ", v.momentum, ", dampening ", v.dampening, ", nesterov ", v.nesterov, ", dimensions ", shape.size());
-      CHECK(apart(ours(shape, 50, 0.05, v.momentum, v.dampening, v.nesterov, v.weight_decay, at::kDouble), expected) <= 1e-13);  // 50 steps of rounding
-      CHECK(apart(ours(shape, 50, 0.05, v.momentum, v.dampening, v.nesterov, v.weight_decay, at::kFloat), expected) <= 1e-5);
+      INFO("momentum ", v.momentum, ", dampening ", v.dampening, ", nesterov ", v.nesterov, ", dimensions ",
+           shape.size());
+      CHECK(apart(ours(shape, 50, 0.05, v.momentum, v.dampening, v.nesterov, v.weight_decay, at::kDouble), expected) <=
+            1e-13);  // 50 steps of rounding
+      CHECK(apart(ours(shape, 50, 0.05, v.momentum, v.dampening, v.nesterov, v.weight_decay, at::kFloat), expected) <=
+            1e-5);
     }
   }
 }
@@ -57,7 +64,9 @@ TEST_CASE("sgd: powers of two are exact, so momentum 0.5 with twice the rate sta
   const auto registry = builtin_registry();
   const auto train = [&](double lr, double momentum) {
     const auto p = at::tensor({1.0, -3.0, 8.0}, at::kFloat).set_requires_grad(true);
-    ComposedOptimizer optimizer({{.id = "g", .plugin = "sgd", .parameters = {"p"}, .options = {{"momentum", momentum}}}}, lr, {{"p", p}}, registry);
+    ComposedOptimizer optimizer(
+        {{.id = "g", .plugin = "sgd", .parameters = {"p"}, .options = {{"momentum", momentum}}}}, lr, {{"p", p}},
+        registry);
     for (const double scale : {1.0, 0.0, 0.0}) {
       p.mutable_grad() = at::tensor({1.0, 2.0, -4.0}, at::kFloat) * scale;
       optimizer.step();

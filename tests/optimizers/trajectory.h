@@ -1,5 +1,6 @@
 #pragma once
-/// One parameter, one plugin, the portable inputs of reliability.md 3b: p0 = T(100), the gradient of step t (from 0) is T(200 + t).
+/// One parameter, one plugin, the portable inputs of reliability.md 3b: p0 = T(100), the gradient of step t (from 0) is
+/// T(200 + t).
 
 #include <ATen/ATen.h>
 #include <doctest/doctest.h>
@@ -23,14 +24,20 @@ struct Training {
 
 inline at::Tensor first_param(at::IntArrayRef shape) { return portable(100, shape); }
 /// Step counted from 1.
-inline at::Tensor gradient_at(int step, at::IntArrayRef shape) { return portable(199 + static_cast<std::uint64_t>(step), shape); }
+inline at::Tensor gradient_at(int step, at::IntArrayRef shape) {
+  return portable(199 + static_cast<std::uint64_t>(step), shape);
+}
 
 /// The parameter after each step.
 inline std::vector<at::Tensor> trajectory(const Training& training, at::IntArrayRef shape, at::ScalarType dtype) {
   const Threads one(1);
   const auto registry = builtin_registry();
   const auto param = first_param(shape).to(dtype).set_requires_grad(true);
-  ComposedOptimizer optimizer({{.id = "g", .plugin = training.plugin, .parameters = {"p"}, .options = training.options, .schedules = training.schedules}},
+  ComposedOptimizer optimizer({{.id = "g",
+                                .plugin = training.plugin,
+                                .parameters = {"p"},
+                                .options = training.options,
+                                .schedules = training.schedules}},
                               training.lr, {{"p", param}}, registry);
   std::vector<at::Tensor> out;
   for (int step = 1; step <= training.steps; ++step) {

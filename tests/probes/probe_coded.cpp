@@ -17,12 +17,13 @@ struct CodedOptions {
 };
 
 constexpr auto describe(of<CodedOptions>) {
-  return options(option("momentum", &CodedOptions::momentum, half_open(0, 1), "mu of m <- mu m + g.").schedulable(),
-                 option("run", &CodedOptions::run, closed(1, 4096), "Elements that share one absolute maximum."),
-                 option("weight_decay", &CodedOptions::weight_decay, at_least(0), "wd, decoupled from the gradient.")
-                     .schedulable()
-                     .role(OptionRole::weight_decay),
-                 option("decay", &CodedOptions::decay, "What the weight decay is multiplied by.").role(OptionRole::decay_mode));
+  return options(
+      option("momentum", &CodedOptions::momentum, half_open(0, 1), "mu of m <- mu m + g.").schedulable(),
+      option("run", &CodedOptions::run, closed(1, 4096), "Elements that share one absolute maximum."),
+      option("weight_decay", &CodedOptions::weight_decay, at_least(0), "wd, decoupled from the gradient.")
+          .schedulable()
+          .role(OptionRole::weight_decay),
+      option("decay", &CodedOptions::decay, "What the weight decay is multiplied by.").role(OptionRole::decay_mode));
 }
 
 /// Heavy-ball momentum kept in one byte an element: m = absmax (code - 128) / 127, absmax shared by a run.
@@ -38,7 +39,8 @@ class Coded final : public Optimizer {
       auto* values = m.mutable_data_ptr<float>();
       auto* codes = piece.state[0].mutable_data_ptr<std::uint8_t>();
       auto* largest = piece.state[1].mutable_data_ptr<float>();
-      for (std::int64_t i = 0; i < n; ++i) values[i] = largest[i / o.run] * (static_cast<float>(codes[i]) - 128.0F) / 127.0F;
+      for (std::int64_t i = 0; i < n; ++i)
+        values[i] = largest[i / o.run] * (static_cast<float>(codes[i]) - 128.0F) / 127.0F;
       kernels::pointwise(at::kFloat, {kernels::in(piece.grad), kernels::inout(m)}, [&](auto x, std::int64_t count) {
         using C = typename decltype(x)::scalar;
         const auto gain = static_cast<C>(step.grad_scale);
@@ -68,9 +70,10 @@ class Coded final : public Optimizer {
 }  // namespace switchyard
 
 SWITCHYARD_PLUGIN(probe_coded) {
-  registry.add(describe_optimizer<Coded, CodedOptions>(
-      {.name = "probe_coded",
-       .doc = "Probe: momentum in one byte an element.",
-       .slots = {{.name = "codes", .shape = SlotShape::code_u8, .initial = 128}, {.name = "absmax", .shape = SlotShape::per_run}},
-       .traits = {.unit = Unit::run, .run_option = "run", .master = true}}));
+  registry.add(
+      describe_optimizer<Coded, CodedOptions>({.name = "probe_coded",
+                                               .doc = "Probe: momentum in one byte an element.",
+                                               .slots = {{.name = "codes", .shape = SlotShape::code_u8, .initial = 128},
+                                                         {.name = "absmax", .shape = SlotShape::per_run}},
+                                               .traits = {.unit = Unit::run, .run_option = "run", .master = true}}));
 }

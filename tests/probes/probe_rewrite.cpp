@@ -13,24 +13,26 @@ struct RewriteOptions {
 };
 
 constexpr auto describe(of<RewriteOptions>) {
-  return options(option("momentum", &RewriteOptions::momentum, half_open(0, 1), "mu of m <- mu m + g.").schedulable(),
-                 option("scale", &RewriteOptions::scale, "Factor of a block's update by its shape.").role(OptionRole::shape_scale),
-                 option("weight_decay", &RewriteOptions::weight_decay, at_least(0), "wd, decoupled from the gradient.")
-                     .schedulable()
-                     .role(OptionRole::weight_decay));
+  return options(
+      option("momentum", &RewriteOptions::momentum, half_open(0, 1), "mu of m <- mu m + g.").schedulable(),
+      option("scale", &RewriteOptions::scale, "Factor of a block's update by its shape.").role(OptionRole::shape_scale),
+      option("weight_decay", &RewriteOptions::weight_decay, at_least(0), "wd, decoupled from the gradient.")
+          .schedulable()
+          .role(OptionRole::weight_decay));
 }
 
-/// W <- W (1 - decay) - lr c (m - W <W, m> / <W, W>): the part of m that turns W, c the shape scale. The owner sees everything:
-/// parameter, rate and the momentum, which lives in a matrix slot of the owner.
+/// W <- W (1 - decay) - lr c (m - W <W, m> / <W, W>): the part of m that turns W, c the shape scale. The owner sees
+/// everything: parameter, rate and the momentum, which lives in a matrix slot of the owner.
 class Rewrite final : public Optimizer {
  public:
   void begin(Pieces pieces, const Step& step) override {
     for (auto& piece : pieces) {
-      kernels::pointwise(kernels::compute_type(piece.work), {kernels::in(piece.grad), kernels::out(piece.work)}, [&](auto x, std::int64_t n) {
-        using C = typename decltype(x)::scalar;
-        const auto gain = static_cast<C>(step.grad_scale);
-        for (std::int64_t i = 0; i < n; ++i) x[1][i] = gain * x[0][i];
-      });
+      kernels::pointwise(kernels::compute_type(piece.work), {kernels::in(piece.grad), kernels::out(piece.work)},
+                         [&](auto x, std::int64_t n) {
+                           using C = typename decltype(x)::scalar;
+                           const auto gain = static_cast<C>(step.grad_scale);
+                           for (std::int64_t i = 0; i < n; ++i) x[1][i] = gain * x[0][i];
+                         });
     }
   }
 
@@ -58,8 +60,9 @@ class Rewrite final : public Optimizer {
 }  // namespace switchyard
 
 SWITCHYARD_PLUGIN(probe_rewrite) {
-  registry.add(describe_optimizer<Rewrite, RewriteOptions>({.name = "probe_rewrite",
-                                                            .doc = "Probe: the complete phase makes the new parameter.",
-                                                            .slots = {{.name = "momentum", .shape = SlotShape::block_matrix}},
-                                                            .traits = {.unit = Unit::matrix, .needs_param = true, .needs_lr = true}}));
+  registry.add(describe_optimizer<Rewrite, RewriteOptions>(
+      {.name = "probe_rewrite",
+       .doc = "Probe: the complete phase makes the new parameter.",
+       .slots = {{.name = "momentum", .shape = SlotShape::block_matrix}},
+       .traits = {.unit = Unit::matrix, .needs_param = true, .needs_lr = true}}));
 }

@@ -17,17 +17,18 @@ struct RowNormOptions {
 };
 
 constexpr auto describe(of<RowNormOptions>) {
-  return options(option("momentum", &RowNormOptions::momentum, half_open(0, 1), "mu of m <- mu m + (1 - mu) g.").schedulable(),
-                 option("beta2", &RowNormOptions::beta2, half_open(0, 1), "Decay of each row's average of squares."),
-                 option("eps", &RowNormOptions::eps, above(0), "Added to the root of a row's average."),
-                 option("weight_decay", &RowNormOptions::weight_decay, at_least(0), "wd, decoupled from the gradient.")
-                     .schedulable()
-                     .role(OptionRole::weight_decay),
-                 option("decay", &RowNormOptions::decay, "What the weight decay is multiplied by.").role(OptionRole::decay_mode));
+  return options(
+      option("momentum", &RowNormOptions::momentum, half_open(0, 1), "mu of m <- mu m + (1 - mu) g.").schedulable(),
+      option("beta2", &RowNormOptions::beta2, half_open(0, 1), "Decay of each row's average of squares."),
+      option("eps", &RowNormOptions::eps, above(0), "Added to the root of a row's average."),
+      option("weight_decay", &RowNormOptions::weight_decay, at_least(0), "wd, decoupled from the gradient.")
+          .schedulable()
+          .role(OptionRole::weight_decay),
+      option("decay", &RowNormOptions::decay, "What the weight decay is multiplied by.").role(OptionRole::decay_mode));
 }
 
-/// v_r <- b2 v_r + (1 - b2) mean(m_r^2); u_r = m_r / (sqrt(v_r / (1 - b2^count)) + eps); u rescaled to the Frobenius norm of m;
-/// p <- p (1 - decay) - lr u. The shape of NorMuon without the orthogonalization.
+/// v_r <- b2 v_r + (1 - b2) mean(m_r^2); u_r = m_r / (sqrt(v_r / (1 - b2^count)) + eps); u rescaled to the Frobenius
+/// norm of m; p <- p (1 - decay) - lr u. The shape of NorMuon without the orthogonalization.
 class RowNorm final : public Optimizer {
  public:
   void begin(Pieces pieces, const Step& step) override {
@@ -40,7 +41,8 @@ class RowNorm final : public Optimizer {
                            const auto gain = static_cast<C>(step.grad_scale);
                            const auto mu = static_cast<C>(o.momentum);
                            const auto fresh = static_cast<C>(1 - o.momentum);
-                           for (std::int64_t i = 0; i < n; ++i) x[2][i] = x[1][i] = mu * x[1][i] + fresh * (gain * x[0][i]);
+                           for (std::int64_t i = 0; i < n; ++i)
+                             x[2][i] = x[1][i] = mu * x[1][i] + fresh * (gain * x[0][i]);
                          });
     }
   }

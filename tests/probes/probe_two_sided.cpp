@@ -16,25 +16,28 @@ struct TwoSidedOptions {
 };
 
 constexpr auto describe(of<TwoSidedOptions>) {
-  return options(option("beta", &TwoSidedOptions::beta, half_open(0, 1), "Decay of the averages.").schedulable(),
-                 option("left_only", &TwoSidedOptions::left_only, "Leave the right side alone."),
-                 option("weight_decay", &TwoSidedOptions::weight_decay, at_least(0), "wd, decoupled from the gradient.")
-                     .schedulable()
-                     .role(OptionRole::weight_decay),
-                 option("decay", &TwoSidedOptions::decay, "What the weight decay is multiplied by.").role(OptionRole::decay_mode));
+  return options(
+      option("beta", &TwoSidedOptions::beta, half_open(0, 1), "Decay of the averages.").schedulable(),
+      option("left_only", &TwoSidedOptions::left_only, "Leave the right side alone."),
+      option("weight_decay", &TwoSidedOptions::weight_decay, at_least(0), "wd, decoupled from the gradient.")
+          .schedulable()
+          .role(OptionRole::weight_decay),
+      option("decay", &TwoSidedOptions::decay, "What the weight decay is multiplied by.").role(OptionRole::decay_mode));
 }
 
-/// With g the gradient of length 1: L <- b L + (1 - b) g g^T, R <- b R + (1 - b) g^T g, u = (2 - L/|L|) g (2 - R/|R|), divided by
-/// the root of its averaged mean square s; p <- p (1 - decay) - lr u. The slots of Shampoo with a preconditioner that needs no root.
+/// With g the gradient of length 1: L <- b L + (1 - b) g g^T, R <- b R + (1 - b) g^T g, u = (2 - L/|L|) g (2 - R/|R|),
+/// divided by the root of its averaged mean square s; p <- p (1 - decay) - lr u. The slots of Shampoo with a
+/// preconditioner that needs no root.
 class TwoSided final : public Optimizer {
  public:
   void begin(Pieces pieces, const Step& step) override {
     for (auto& piece : pieces) {
-      kernels::pointwise(kernels::compute_type(piece.work), {kernels::in(piece.grad), kernels::out(piece.work)}, [&](auto x, std::int64_t n) {
-        using C = typename decltype(x)::scalar;
-        const auto gain = static_cast<C>(step.grad_scale);
-        for (std::int64_t i = 0; i < n; ++i) x[1][i] = gain * x[0][i];
-      });
+      kernels::pointwise(kernels::compute_type(piece.work), {kernels::in(piece.grad), kernels::out(piece.work)},
+                         [&](auto x, std::int64_t n) {
+                           using C = typename decltype(x)::scalar;
+                           const auto gain = static_cast<C>(step.grad_scale);
+                           for (std::int64_t i = 0; i < n; ++i) x[1][i] = gain * x[0][i];
+                         });
     }
   }
 
@@ -54,7 +57,9 @@ class TwoSided final : public Optimizer {
         kept.copy_(next);
         return next;
       };
-      const auto side = [](const at::Tensor& gram) { return at::eye(gram.size(0), gram.options()).mul_(2).sub_(gram.div(gram.norm())); };
+      const auto side = [](const at::Tensor& gram) {
+        return at::eye(gram.size(0), gram.options()).mul_(2).sub_(gram.div(gram.norm()));
+      };
       const auto left = average(0, g.matmul(g.t()));   // [out, out]
       const auto right = average(1, g.t().matmul(g));  // [in, in]
       auto u = side(left).matmul(g);                   // [out, in]

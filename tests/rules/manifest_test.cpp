@@ -48,7 +48,8 @@ TEST_CASE("manifest: what is written reads back as the same table") {
 }
 
 TEST_CASE("manifest: entries of one storage and view are tied") {
-  const auto text = document(R"({"names": ["a"], "shape": [2, 3], "dtype": "float32", "storage": {"id": "s", "offset": 0, "strides": [3, 1]}},
+  const auto text = document(
+      R"({"names": ["a"], "shape": [2, 3], "dtype": "float32", "storage": {"id": "s", "offset": 0, "strides": [3, 1]}},
       {"names": ["b"], "shape": [2, 3], "dtype": "float32", "storage": {"id": "s", "offset": 0, "strides": [3, 1]}})");
   Diagnostics diagnostics;
   const auto table = parse_manifest(text, "m.json", diagnostics);
@@ -74,13 +75,19 @@ TEST_CASE("manifest: one mistake is one error at its place") {
       {R"({"names": ["a"], "shape": [1], "dtype": 32})", "SWY-1010", "32"},
       {R"({"names": ["a"], "shape": [1], "dtype": "float32", "requires_grad": 1})", "SWY-1010", "1}"},
       {R"({"names": ["a"], "shape": [1], "dtype": "float32", "requires_gard": true})", "SWY-1011", "\"requires_gard\""},
-      {R"({"names": ["a"], "shape": [1], "dtype": "float32", "dtype": "float32"})", "SWY-1003", "\"dtype\": \"float32\"}"},
-      {R"({"names": ["a"], "shape": [1], "dtype": "float32", "storage": {"id": "s", "offset": -1, "strides": [1]}})", "SWY-1013", "-1"},
-      {R"({"names": ["a"], "shape": [1], "dtype": "float32", "storage": {"id": "s", "offset": 0, "strides": []}})", "SWY-1018", "[]"},
-      {R"({"names": ["a"], "shape": [4611686018427387904], "dtype": "float32", "storage": {"id": "s", "offset": 0, "strides": [4]}})", "SWY-1013", "{\"id\""},
+      {R"({"names": ["a"], "shape": [1], "dtype": "float32", "dtype": "float32"})", "SWY-1003",
+       "\"dtype\": \"float32\"}"},
+      {R"({"names": ["a"], "shape": [1], "dtype": "float32", "storage": {"id": "s", "offset": -1, "strides": [1]}})",
+       "SWY-1013", "-1"},
+      {R"({"names": ["a"], "shape": [1], "dtype": "float32", "storage": {"id": "s", "offset": 0, "strides": []}})",
+       "SWY-1018", "[]"},
+      {R"({"names": ["a"], "shape": [4611686018427387904], "dtype": "float32", "storage": {"id": "s", "offset": 0, "strides": [4]}})",
+       "SWY-1013", "{\"id\""},
       {R"({"names": ["a"], "shape": [4611686018427387904, 4], "dtype": "float32"})", "SWY-2104", "\"a\""},
-      {R"({"names": ["a"], "shape": [1], "dtype": "float32"}, {"names": ["a"], "shape": [2], "dtype": "float32"})", "SWY-2102", "\"a\"], \"shape\": [2]"},
-      {R"({"names": ["a"], "shape": [4], "dtype": "float32", "storage": {"id": "s", "offset": 0, "strides": [1]}}, {"names": ["b"], "shape": [4], "dtype": "float32", "storage": {"id": "s", "offset": 2, "strides": [1]}})", "SWY-2103", "\"b\""},
+      {R"({"names": ["a"], "shape": [1], "dtype": "float32"}, {"names": ["a"], "shape": [2], "dtype": "float32"})",
+       "SWY-2102", "\"a\"], \"shape\": [2]"},
+      {R"({"names": ["a"], "shape": [4], "dtype": "float32", "storage": {"id": "s", "offset": 0, "strides": [1]}}, {"names": ["b"], "shape": [4], "dtype": "float32", "storage": {"id": "s", "offset": 2, "strides": [1]}})",
+       "SWY-2103", "\"b\""},
       {"5", "SWY-1010", "5"}};
   for (const auto& mistake : mistakes) {
     const auto text = document(mistake.entry);
@@ -95,12 +102,16 @@ TEST_CASE("manifest: one mistake is one error at its place") {
 }
 
 TEST_CASE("manifest: the frame is checked too") {
-  for (const char* text : {"{}", "[]", R"({"switchyard_manifest": 2, "model": "m", "parameters": []})", R"({"switchyard_manifest": 1, "parameters": []})",
-                           R"({"switchyard_manifest": 1, "model": "m", "parameters": {}})", R"({"switchyard_manifest": 1, "model": "m", "parameters": [], "x": 1})"}) {
+  for (const char* text : {"{}", "[]", R"({"switchyard_manifest": 2, "model": "m", "parameters": []})",
+                           R"({"switchyard_manifest": 1, "parameters": []})",
+                           R"({"switchyard_manifest": 1, "model": "m", "parameters": {}})",
+                           R"({"switchyard_manifest": 1, "model": "m", "parameters": [], "x": 1})"}) {
     Diagnostics diagnostics;
     CHECK_FALSE(parse_manifest(text, "m.json", diagnostics));
     CHECK(diagnostics.has_errors());
   }
   Diagnostics diagnostics;
-  CHECK(parse_manifest(R"({"switchyard_manifest": 1, "model": "m", "parameters": []})", "m.json", diagnostics)->size() == 0);
+  CHECK(
+      parse_manifest(R"({"switchyard_manifest": 1, "model": "m", "parameters": []})", "m.json", diagnostics)->size() ==
+      0);
 }

@@ -24,7 +24,8 @@ Match random_match(std::mt19937& random, std::size_t patterns, int depth) {
   if (coin(3)) out.ndim = IntCondition{{{1, static_cast<std::int64_t>(1 + random() % 2)}}, "?"};
   if (coin(6)) out.tied = coin(2);
   if (coin(6)) out.modules = {"M"};
-  if (depth > 0 && coin(4)) out.any = {random_match(random, patterns, depth - 1), random_match(random, patterns, depth - 1)};
+  if (depth > 0 && coin(4))
+    out.any = {random_match(random, patterns, depth - 1), random_match(random, patterns, depth - 1)};
   if (depth > 0 && coin(5)) out.all = {random_match(random, patterns, depth - 1)};
   if (depth > 0 && coin(5)) out.none = {random_match(random, patterns, depth - 1)};
   if (out.empty()) out.names.push_back(0);
@@ -37,8 +38,9 @@ TEST_CASE("match index: it finds what comparing everything with everything finds
   const unsigned seed = 7;
   MESSAGE("seed ", seed);
   std::mt19937 random(seed);
-  const std::vector<std::string> texts = {"**",      "a.*",    "*.b",       "a.b",       "x.**.c", "{a,x}.{b,c}", "re:a\\..*", "re:.*c",
-                                          "?.b",     "**.b.*", "re:[ax].*", "re:a.b|zz", "nope",   "*.*.*",       "re:x\\.a+\\.c"};
+  const std::vector<std::string> texts = {"**",          "a.*",       "*.b",    "a.b",   "x.**.c",
+                                          "{a,x}.{b,c}", "re:a\\..*", "re:.*c", "?.b",   "**.b.*",
+                                          "re:[ax].*",   "re:a.b|zz", "nope",   "*.*.*", "re:x\\.a+\\.c"};
   int found = 0;
   for (int trial = 0; trial < 200; ++trial) {
     RandomRules rules;
@@ -51,7 +53,8 @@ TEST_CASE("match index: it finds what comparing everything with everything finds
     for (int i = 0; i < 12; ++i) {
       std::string name = segments[random() % 4];
       for (unsigned k = 0; k < random() % 3; ++k) name += std::string(".") + segments[random() % 4];
-      auto info = test::parameter(name + (i < 3 ? "" : std::to_string(i)), std::vector<std::int64_t>(1 + random() % 3, 2), random() % 2 ? "M" : "N");
+      auto info = test::parameter(name + (i < 3 ? "" : std::to_string(i)),
+                                  std::vector<std::int64_t>(1 + random() % 3, 2), random() % 2 ? "M" : "N");
       if (random() % 3 == 0) info.names.push_back("x." + std::to_string(i) + ".c");
       if (i < 3) info.names.front() += std::string(static_cast<std::size_t>(i), 'a');
       entries.push_back(std::move(info));
@@ -59,7 +62,8 @@ TEST_CASE("match index: it finds what comparing everything with everything finds
     Diagnostics ignored;
     const auto table = ParameterTable::build(entries, ignored);
     std::vector<MatchIndex::Entry> list;
-    for (std::size_t i = 0; i < rules.matches.size(); ++i) list.push_back({&rules.matches[i], i % 3 == 0 ? &rules.excepts[i] : nullptr, i % 7 != 0});
+    for (std::size_t i = 0; i < rules.matches.size(); ++i)
+      list.push_back({&rules.matches[i], i % 3 == 0 ? &rules.excepts[i] : nullptr, i % 7 != 0});
     MatchIndex index(rules.patterns, list, table);
     std::vector<std::uint64_t> bits;
     for (const auto& info : table.parameters()) {
@@ -68,10 +72,12 @@ TEST_CASE("match index: it finds what comparing everything with everything finds
       REQUIRE(index.hits() == hits);
       const Subject subject{info, rules.patterns, hits};
       for (std::size_t i = 0; i < list.size(); ++i) {
-        const bool want = list[i].enabled && holds(*list[i].match, subject) && (list[i].except == nullptr || !holds(*list[i].except, subject));
+        const bool want = list[i].enabled && holds(*list[i].match, subject) &&
+                          (list[i].except == nullptr || !holds(*list[i].except, subject));
         REQUIRE_MESSAGE((bits[i / 64] >> (i % 64) & 1) == (want ? 1U : 0U), info.name());
         found += want ? 1 : 0;
-        if (!want && list[i].enabled && !holds(*list[i].match, subject)) CHECK_FALSE(why_not(*list[i].match, subject).empty());
+        if (!want && list[i].enabled && !holds(*list[i].match, subject))
+          CHECK_FALSE(why_not(*list[i].match, subject).empty());
       }
     }
   }

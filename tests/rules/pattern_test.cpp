@@ -96,9 +96,13 @@ TEST_CASE("glob: braces are alternatives, nested and empty ones too") {
 }
 
 TEST_CASE("glob: characters are code points, and bytes that are no text do no harm") {
-  CHECK(matches("a?b", "a\xC3\xA9" "b"));
+  CHECK(matches("a?b",
+                "a\xC3\xA9"
+                "b"));
   CHECK(matches("a?", "a\xF0\x9F\x9A\x82"));
-  CHECK_FALSE(matches("a??b", "a\xC3\xA9" "b"));
+  CHECK_FALSE(matches("a??b",
+                      "a\xC3\xA9"
+                      "b"));
   CHECK(matches("[!x]", "\xC3\xA9"));
   CHECK(matches("caf\xC3\xA9.*", "caf\xC3\xA9.w"));
   CHECK(matches("*", "\xFF\xFE\x80"));
@@ -145,7 +149,8 @@ TEST_CASE("re: the whole name must match, in RE2's syntax") {
 }
 
 TEST_CASE("re: look-around and back-references are refused with a way out") {
-  for (const auto* pattern : {"re:a(?=b)", "re:(?!x).*", "re:.*(?<=a)", "re:(?<!a)b", "re:(a)\\1", "re:(?P<n>a)\\k<n>"}) {
+  for (const auto* pattern :
+       {"re:a(?=b)", "re:(?!x).*", "re:.*(?<=a)", "re:(?<!a)b", "re:(a)\\1", "re:(?P<n>a)\\k<n>"}) {
     CHECK_MESSAGE(broken(pattern).help.find("except") != std::string::npos, pattern);
   }
   CHECK(broken("re:ab(?=c)").offset == 5);
@@ -161,11 +166,11 @@ TEST_CASE("re: look-around and back-references are refused with a way out") {
 
 TEST_CASE("patterns: matching is linear, whatever the pattern") {
   const std::string name(100'000, 'a');
-  // 10 ms is asked for on an idle machine in a release build; the limit leaves room for sanitizers and busy cores, and an
-  // exponential or quadratic matcher would take minutes.
+  // 10 ms is asked for on an idle machine in a release build; the limit leaves room for sanitizers and busy cores, and
+  // an exponential or quadratic matcher would take minutes.
   constexpr double limit = 1000;
-  for (const auto* pattern : {"re:(a+)+b", "re:(a|aa)+b", "re:(.*a){20}b", "**a**a**a**a**a**b", "*a*a*a*a*a*a*a*b", "**a????????????????????b",
-                              "{a,aa}*{a,aa}*{a,aa}*b", "re:(a*)*b"}) {
+  for (const auto* pattern : {"re:(a+)+b", "re:(a|aa)+b", "re:(.*a){20}b", "**a**a**a**a**a**b", "*a*a*a*a*a*a*a*b",
+                              "**a????????????????????b", "{a,aa}*{a,aa}*{a,aa}*b", "re:(a*)*b"}) {
     CHECK_MESSAGE(milliseconds(pattern, name) < limit, pattern);
   }
 }
@@ -175,8 +180,10 @@ namespace {
 /// The definition of globs without braces and classes, written as plainly as possible.
 bool plainly(std::string_view pattern, std::string_view name) {
   if (pattern.empty()) return name.empty();
-  if (pattern.substr(0, 2) == "**") return plainly(pattern.substr(2), name) || (!name.empty() && plainly(pattern, name.substr(1)));
-  if (pattern[0] == '*') return plainly(pattern.substr(1), name) || (!name.empty() && name[0] != '.' && plainly(pattern, name.substr(1)));
+  if (pattern.substr(0, 2) == "**")
+    return plainly(pattern.substr(2), name) || (!name.empty() && plainly(pattern, name.substr(1)));
+  if (pattern[0] == '*')
+    return plainly(pattern.substr(1), name) || (!name.empty() && name[0] != '.' && plainly(pattern, name.substr(1)));
   if (name.empty()) return false;
   if (pattern[0] == '?' ? name[0] == '.' : pattern[0] != name[0]) return false;
   return plainly(pattern.substr(1), name.substr(1));
@@ -208,15 +215,23 @@ TEST_CASE("glob: the automaton agrees with the definition on random patterns") {
 
 TEST_CASE("patterns: plain text that they claim to need is in every name that they match") {
   PatternError error;
-  for (const auto& [pattern, name] : std::vector<std::pair<std::string, std::string>>{
-           {"a.*.bc?d", "a.x.bcyd"}, {"re:ab+c(d|e)?f{0,2}gh", "abbcgh"}, {"re:x\\.y[.]z\\dw", "x.y.z1w"}, {"re:a?bc*", "b"}, {"re:a|b", "b"},
-           {"re:(?i)ab", "AB"}, {"re:ab{0}c", "ac"}, {"re:[[:alpha:]]]x", "a]x"}}) {
+  for (const auto& [pattern, name] :
+       std::vector<std::pair<std::string, std::string>>{{"a.*.bc?d", "a.x.bcyd"},
+                                                        {"re:ab+c(d|e)?f{0,2}gh", "abbcgh"},
+                                                        {"re:x\\.y[.]z\\dw", "x.y.z1w"},
+                                                        {"re:a?bc*", "b"},
+                                                        {"re:a|b", "b"},
+                                                        {"re:(?i)ab", "AB"},
+                                                        {"re:ab{0}c", "ac"},
+                                                        {"re:[[:alpha:]]]x", "a]x"}}) {
     const auto compiled = Pattern::compile(pattern, error);
     REQUIRE_MESSAGE(compiled != nullptr, pattern);
     REQUIRE_MESSAGE(compiled->matches(name), pattern);
-    for (const auto& text : compiled->required()) CHECK_MESSAGE(name.find(text) != std::string::npos, pattern << " needs " << text);
+    for (const auto& text : compiled->required())
+      CHECK_MESSAGE(name.find(text) != std::string::npos, pattern << " needs " << text);
     for (const auto& branch : compiled->branches()) {
-      for (const auto& text : branch.required()) CHECK_MESSAGE(name.find(text) != std::string::npos, pattern << " needs " << text);
+      for (const auto& text : branch.required())
+        CHECK_MESSAGE(name.find(text) != std::string::npos, pattern << " needs " << text);
     }
   }
   CHECK(Pattern::compile("re:model\\.layers\\..*", error)->required() == std::vector<std::string>{"model.layers."});

@@ -48,7 +48,8 @@ TEST_CASE("planner: GPT-2 small on Muon and AdamW, counted by hand") {
     elements += parameter.info.numel();
     const auto own = parameter.blocks(*registry.find("muon"));
     blocks += own.size();
-    for (const auto& block : own) CHECK(block.out * block.in * static_cast<std::int64_t>(own.size()) == parameter.info.numel());
+    for (const auto& block : own)
+      CHECK(block.out * block.in * static_cast<std::int64_t>(own.size()) == parameter.info.numel());
   }
   CHECK(elements == 84'934'656);
   CHECK(blocks == 72);
@@ -85,7 +86,8 @@ TEST_CASE("planner: hashes do not depend on the order of parameters, names or of
   auto entries = test::gpt2(3, 64);
   const auto text = example("gpt2_muon.json");
   auto scaled = text;
-  for (auto at = scaled.find("\"size\": 768"); at != std::string::npos; at = scaled.find("\"size\": 768")) scaled.replace(at, 11, "\"size\": 64");
+  for (auto at = scaled.find("\"size\": 768"); at != std::string::npos; at = scaled.find("\"size\": 768"))
+    scaled.replace(at, 11, "\"size\": 64");
   const auto first = plan(scaled, test::table(entries));
   std::mt19937 random(11);
   for (int trial = 0; trial < 20; ++trial) {
@@ -101,7 +103,8 @@ TEST_CASE("planner: hashes do not depend on the order of parameters, names or of
 TEST_CASE("planner: notes, ids of rules and sinks are in no hash, options are in one, plugins in both") {
   const auto table = test::table(test::gpt2(2, 64));
   auto text = example("gpt2_muon.json");
-  for (auto at = text.find("\"size\": 768"); at != std::string::npos; at = text.find("\"size\": 768")) text.replace(at, 11, "\"size\": 64");
+  for (auto at = text.find("\"size\": 768"); at != std::string::npos; at = text.find("\"size\": 768"))
+    text.replace(at, 11, "\"size\": 64");
   const auto first = plan(text, table);
   const auto with = [&](const std::string& from, const std::string& to) {
     auto changed = text;
@@ -127,7 +130,8 @@ TEST_CASE("planner: independent rules may stand in any order") {
   std::sort(rules.begin(), rules.end());
   std::string hash;
   do {
-    std::string text = R"({"switchyard": 1, "optimizers": {"hidden": {"plugin": "muon", "lr": 0.1}, "rest": {"plugin": "adamw", "lr": 0.01}}, "rules": [)";
+    std::string text =
+        R"({"switchyard": 1, "optimizers": {"hidden": {"plugin": "muon", "lr": 0.1}, "rest": {"plugin": "adamw", "lr": 0.01}}, "rules": [)";
     for (std::size_t i = 0; i < rules.size(); ++i) text += (i > 0 ? "," : "") + rules[i];
     const auto made = plan(text + R"(], "fallback": "error"})", table);
     if (hash.empty()) hash = made.plan_hash;
@@ -138,12 +142,15 @@ TEST_CASE("planner: independent rules may stand in any order") {
 TEST_CASE("planner: 100,000 parameters and 1,000 rules are planned at once, with exact counts") {
   std::vector<ParameterInfo> entries;
   for (int i = 0; i < 100'000; ++i) {
-    entries.push_back(test::parameter("model.layers." + std::to_string(i / 10) + ".block" + std::to_string(i % 10) + ".weight", {16, 16}));
+    entries.push_back(test::parameter(
+        "model.layers." + std::to_string(i / 10) + ".block" + std::to_string(i % 10) + ".weight", {16, 16}));
   }
   const auto table = test::table(std::move(entries));
-  std::string text = R"({"switchyard": 1, "optimizers": {"m": {"plugin": "muon", "lr": 0.1}}, "fallback": "m", "rules": [)";
+  std::string text =
+      R"({"switchyard": 1, "optimizers": {"m": {"plugin": "muon", "lr": 0.1}}, "fallback": "m", "rules": [)";
   for (int i = 0; i < 999; ++i) {
-    text += "{\"id\": \"r" + std::to_string(i) + "\", \"match\": {\"name\": \"model.layers.*" + std::to_string(i) + ".**\", \"ndim\": 2}, \"use\": \"m\"},";
+    text += "{\"id\": \"r" + std::to_string(i) + "\", \"match\": {\"name\": \"model.layers.*" + std::to_string(i) +
+            ".**\", \"ndim\": 2}, \"use\": \"m\"},";
   }
   text += R"({"id": "last", "match": {"name": "**"}, "use": "m"}]})";
   const auto begin = std::chrono::steady_clock::now();
@@ -155,8 +162,8 @@ TEST_CASE("planner: 100,000 parameters and 1,000 rules are planned at once, with
   const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - begin;
   REQUIRE(made);
   MESSAGE("seconds: ", spent.count());
-  // 2 s is the promise for a whole process in a release build; ten times that tells a sanitizer or a busy machine from a quadratic
-  // planner, which would take minutes.
+  // 2 s is the promise for a whole process in a release build; ten times that tells a sanitizer or a busy machine from
+  // a quadratic planner, which would take minutes.
   CHECK(spent.count() < 20);
   CHECK(made->rules.back().matched == 100'000);
   std::int64_t won = 0;

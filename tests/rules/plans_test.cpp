@@ -1,6 +1,6 @@
-// Runs the data files of tests/plans. A file holds `spec` (an object, or the text itself), `model` (a manifest) and either
-// `expect` or `cases`: {"about", "spec"?, "model"?, "expect"} with a spec of its own, or {"about", "replace": [from, to], ...} where
-// one stretch of the spec's text is replaced and exactly one error is expected.
+// Runs the data files of tests/plans. A file holds `spec` (an object, or the text itself), `model` (a manifest) and
+// either `expect` or `cases`: {"about", "spec"?, "model"?, "expect"} with a spec of its own, or {"about", "replace":
+// [from, to], ...} where one stretch of the spec's text is replaced and exactly one error is expected.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
@@ -64,7 +64,8 @@ void check_diagnostic(const Outcome& outcome, const Diagnostic& item, const Json
   for (const auto* key : {"contains", "help"}) {
     const auto* list = want.find(key);
     if (list == nullptr) continue;
-    for (const auto& part : list->items()) CHECK_MESSAGE(all.find(part.as_string()) != std::string::npos, all << "\nlacks " << part.as_string());
+    for (const auto& part : list->items())
+      CHECK_MESSAGE(all.find(part.as_string()) != std::string::npos, all << "\nlacks " << part.as_string());
   }
 }
 
@@ -72,12 +73,18 @@ void check_parameter(const PlannedParameter& parameter, const Json& want) {
   INFO("parameter ", parameter.info.name());
   for (const auto& [key, offset, length, value] : want.members()) {
     INFO("key ", key);
-    if (key == "rule") CHECK(parameter.rule == value.as_string());
-    else if (key == "optimizer") CHECK(parameter.optimizer == value.as_string());
-    else if (key == "reason") CHECK(parameter.reason == value.as_string());
-    else if (key == "lr") CHECK(parameter.factors.lr() == doctest::Approx(value.as_double()).epsilon(1e-15));
-    else if (key == "lr_scale") CHECK(parameter.factors.scale() == doctest::Approx(value.as_double()).epsilon(1e-15));
-    else if (key == "decay_scale") CHECK(parameter.decay_scale == value.as_double());
+    if (key == "rule")
+      CHECK(parameter.rule == value.as_string());
+    else if (key == "optimizer")
+      CHECK(parameter.optimizer == value.as_string());
+    else if (key == "reason")
+      CHECK(parameter.reason == value.as_string());
+    else if (key == "lr")
+      CHECK(parameter.factors.lr() == doctest::Approx(value.as_double()).epsilon(1e-15));
+    else if (key == "lr_scale")
+      CHECK(parameter.factors.scale() == doctest::Approx(value.as_double()).epsilon(1e-15));
+    else if (key == "decay_scale")
+      CHECK(parameter.decay_scale == value.as_double());
     else if (key == "settings") {
       for (const auto& setting : value.members()) {
         const auto* found = find_option(parameter.settings, setting.key);
@@ -168,7 +175,8 @@ void run_file(const std::filesystem::path& path) {
     REQUIRE_MESSAGE(own != nullptr, "no " << key);
     return *own;
   };
-  if (const auto* expect = json->find("expect")) check_expect(run(text_of(pick(*json, "spec")), pick(*json, "model")), *expect);
+  if (const auto* expect = json->find("expect"))
+    check_expect(run(text_of(pick(*json, "spec")), pick(*json, "model")), *expect);
   const auto* cases = json->find("cases");
   if (cases == nullptr) return;
   for (const auto& one : cases->items()) {

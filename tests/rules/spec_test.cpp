@@ -25,7 +25,9 @@ const std::string good = R"({
   "fallback": "freeze"
 })";
 
-std::optional<Spec> parse(std::string_view text, Diagnostics& diagnostics) { return parse_spec(text, "s.json", test::registry(), diagnostics); }
+std::optional<Spec> parse(std::string_view text, Diagnostics& diagnostics) {
+  return parse_spec(text, "s.json", test::registry(), diagnostics);
+}
 
 }  // namespace
 
@@ -111,7 +113,8 @@ TEST_CASE("spec: depth and size do not end the program") {
 
 TEST_CASE("spec: a long chain of `like` is refused before the stack ends") {
   std::string text = R"({"switchyard": 1, "rules": [], "fallback": "error", "optimizers": {)";
-  for (int i = 0; i < 900; ++i) text += "\"o" + std::to_string(i) + "\": {\"like\": \"o" + std::to_string(i + 1) + "\"},";
+  for (int i = 0; i < 900; ++i)
+    text += "\"o" + std::to_string(i) + "\": {\"like\": \"o" + std::to_string(i + 1) + "\"},";
   text += R"("o900": {"plugin": "muon", "lr": 1}}})";
   Diagnostics diagnostics;
   CHECK_FALSE(parse(text, diagnostics));
@@ -120,7 +123,9 @@ TEST_CASE("spec: a long chain of `like` is refused before the stack ends") {
 
 TEST_CASE("spec: all mistakes of a file are reported in one run, in the order of the text") {
   auto text = good;
-  const auto replace = [&](const std::string& from, const std::string& to) { text.replace(text.find(from), from.size(), to); };
+  const auto replace = [&](const std::string& from, const std::string& to) {
+    text.replace(text.find(from), from.size(), to);
+  };
   replace("\"kind\": \"wsd\"", "\"kind\": \"wsdd\"");
   replace("\"momentum\": 0.9", "\"momentun\": 0.9");
   replace("\"use\": \"slow\"", "\"use\": \"slwo\"");
@@ -144,7 +149,8 @@ TEST_CASE("spec: a message about a pattern points into the string, behind escape
 }
 
 TEST_CASE("spec: numbers are what they say") {
-  for (const auto& [from, to] : std::vector<std::pair<std::string, std::string>>{{"0.02", "-0.0"}, {"0.02", "1e38"}, {"0.02", "1e-45"}, {"0.02", "1"}}) {
+  for (const auto& [from, to] : std::vector<std::pair<std::string, std::string>>{
+           {"0.02", "-0.0"}, {"0.02", "1e38"}, {"0.02", "1e-45"}, {"0.02", "1"}}) {
     auto text = good;
     text.replace(text.find(from), from.size(), to);
     Diagnostics diagnostics;

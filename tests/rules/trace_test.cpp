@@ -1,7 +1,7 @@
 #include <doctest/doctest.h>
 
-#include "rules/trace.h"
 #include "rules/planner.h"
+#include "rules/trace.h"
 #include "tests/support/test_registry.h"
 
 using namespace switchyard;
@@ -36,12 +36,9 @@ TEST_CASE("trace: every rule is judged, and says why") {
   REQUIRE(trace);
   REQUIRE(trace->rules.size() == 6);
   const std::vector<std::pair<Verdict, std::string>> want = {
-      {Verdict::no, "name: no pattern matches"},
-      {Verdict::disabled, "ndim 2"},
-      {Verdict::no, "except: shape [64, *]"},
-      {Verdict::wins, "name transformer.h.**, ndim 2"},
-      {Verdict::would_not_match, "ndim 2, wants <=1"},
-      {Verdict::would_match, "name **"}};
+      {Verdict::no, "name: no pattern matches"},       {Verdict::disabled, "ndim 2"},
+      {Verdict::no, "except: shape [64, *]"},          {Verdict::wins, "name transformer.h.**, ndim 2"},
+      {Verdict::would_not_match, "ndim 2, wants <=1"}, {Verdict::would_match, "name **"}};
   for (std::size_t i = 0; i < want.size(); ++i) {
     CHECK(trace->rules[i].verdict == want[i].first);
     CHECK(trace->rules[i].why == want[i].second);

@@ -15,10 +15,11 @@ using testing::same_bits;
 
 namespace {
 
-/// A bench after one step; `change` does something to the parameter "embed.weight"; the step must throw an E that names it, and change
-/// nothing.
+/// A bench after one step; `change` does something to the parameter "embed.weight"; the step must throw an E that names
+/// it, and change nothing.
 template <class E>
-void step_refuses(const char* what, const std::function<void(conformance::Bench&, at::Tensor&)>& change, const std::string& mention) {
+void step_refuses(const char* what, const std::function<void(conformance::Bench&, at::Tensor&)>& change,
+                  const std::string& mention) {
   const testing::Threads one(1);
   const MixedModel model;
   auto bench = model.bench();
@@ -40,30 +41,62 @@ void step_refuses(const char* what, const std::function<void(conformance::Bench&
 TEST_CASE("changed world: step names a parameter that is no longer the bound tensor") {
   using B = conformance::Bench;
   using T = at::Tensor;
-  step_refuses<InvalidParameterError>("set_data", [](B&, T& p) { p.set_data(p.detach().clone()); }, "memory");
-  step_refuses<InvalidParameterError>("dtype", [](B&, T& p) { p.mutable_grad().reset(); p.set_data(p.detach().to(at::kDouble)); }, "dtype");
-  step_refuses<InvalidParameterError>("resize", [](B&, T& p) { p.mutable_grad().reset(); p.set_data(at::zeros({12, 5})); }, "shape");
-  step_refuses<InvalidParameterError>("strides", [](B&, T& p) { p.set_data(p.detach().t().contiguous().t()); }, "strides");
+  step_refuses<InvalidParameterError>(
+      "set_data", [](B&, T& p) { p.set_data(p.detach().clone()); }, "memory");
+  step_refuses<InvalidParameterError>(
+      "dtype",
+      [](B&, T& p) {
+        p.mutable_grad().reset();
+        p.set_data(p.detach().to(at::kDouble));
+      },
+      "dtype");
+  step_refuses<InvalidParameterError>(
+      "resize",
+      [](B&, T& p) {
+        p.mutable_grad().reset();
+        p.set_data(at::zeros({12, 5}));
+      },
+      "shape");
+  step_refuses<InvalidParameterError>(
+      "strides", [](B&, T& p) { p.set_data(p.detach().t().contiguous().t()); }, "strides");
 }
 
 TEST_CASE("changed world: step names a gradient that cannot be used") {
   using B = conformance::Bench;
   using T = at::Tensor;
-  step_refuses<InvalidParameterError>("integer", [](B&, T& p) {
-    p.mutable_grad().reset();
-    p.unsafeGetTensorImpl()->mutable_grad() = at::ones({11, 5}, at::kLong);
-  }, "gradient");
-  step_refuses<InvalidParameterError>("complex", [](B&, T& p) {
-    p.unsafeGetTensorImpl()->mutable_grad() = at::ones({11, 5}, at::kComplexFloat);
-  }, "gradient");
-  step_refuses<InvalidParameterError>("shape", [](B&, T& p) { p.unsafeGetTensorImpl()->mutable_grad() = at::ones({5, 11}); }, "shape");
-  step_refuses<InvalidParameterError>("own memory", [](B&, T& p) { p.mutable_grad() = p.detach(); }, "memory");
-  step_refuses<SparseGradientError>("sparse", [](B&, T& p) {
-    p.unsafeGetTensorImpl()->mutable_grad() = at::ones({11, 5}).to_sparse();
-  }, "sparse");
-  step_refuses<SparseGradientError>("empty sparse", [](B&, T& p) {
-    p.unsafeGetTensorImpl()->mutable_grad() = at::zeros({11, 5}).to_sparse();
-  }, "sparse");
+  step_refuses<InvalidParameterError>(
+      "integer",
+      [](B&, T& p) {
+        p.mutable_grad().reset();
+        p.unsafeGetTensorImpl()->mutable_grad() = at::ones({11, 5}, at::kLong);
+      },
+      "gradient");
+  step_refuses<InvalidParameterError>(
+      "complex",
+      [](B&, T& p) {
+        p.unsafeGetTensorImpl()->mutable_grad() = at::ones({11, 5}, at::kComplexFloat);
+      },
+      "gradient");
+  step_refuses<InvalidParameterError>(
+      "shape",
+      [](B&, T& p) {
+        p.unsafeGetTensorImpl()->mutable_grad() = at::ones({5, 11});
+      },
+      "shape");
+  step_refuses<InvalidParameterError>(
+      "own memory", [](B&, T& p) { p.mutable_grad() = p.detach(); }, "memory");
+  step_refuses<SparseGradientError>(
+      "sparse",
+      [](B&, T& p) {
+        p.unsafeGetTensorImpl()->mutable_grad() = at::ones({11, 5}).to_sparse();
+      },
+      "sparse");
+  step_refuses<SparseGradientError>(
+      "empty sparse",
+      [](B&, T& p) {
+        p.unsafeGetTensorImpl()->mutable_grad() = at::zeros({11, 5}).to_sparse();
+      },
+      "sparse");
 }
 
 TEST_CASE("changed world: a gradient of another floating dtype is read as it is") {
@@ -140,8 +173,8 @@ TEST_CASE("changed world: a write from outside wins over the master, where it ch
     auto master = bench.outcome().state.at("w/master");
     {
       const c10::NoGradGuard no_grad;
-      bench.param("w")[2].fill_(3.0);                         // new values in one row
-      bench.param("w")[3].copy_(bench.param("w")[3].clone()); // the same values in another
+      bench.param("w")[2].fill_(3.0);                          // new values in one row
+      bench.param("w")[3].copy_(bench.param("w")[3].clone());  // the same values in another
     }
     bench.set_gradients(2);
     bench.param("w").mutable_grad().zero_();
@@ -182,7 +215,8 @@ TEST_CASE("changed world: tied tensors are one parameter, updated once, found un
     auto weight = conformance::values_for(9, "w", 0, {6, 4}).to(at::kFloat).set_requires_grad(true);
     std::vector<NamedTensor> tensors = {{"lm_head.weight", weight}};
     if (tied) tensors.push_back({"embed.weight", weight});
-    ComposedOptimizer optimizer({{.id = "g", .plugin = "adamw", .parameters = {"lm_head.weight"}}}, 0.1, tensors, registry);
+    ComposedOptimizer optimizer({{.id = "g", .plugin = "adamw", .parameters = {"lm_head.weight"}}}, 0.1, tensors,
+                                registry);
     for (int step = 1; step <= 3; ++step) {
       weight.mutable_grad() = conformance::values_for(9, "w", step, {6, 4}).to(at::kFloat);
       optimizer.step();
@@ -200,7 +234,8 @@ TEST_CASE("changed world: tied tensors are one parameter, updated once, found un
   auto shared = at::zeros({6, 4}).set_requires_grad(true);
   const std::vector<NamedTensor> tensors = {{"a", shared}, {"b", shared}};
   Diagnostics diagnostics;
-  const auto plan = plan_from_groups({{.id = "g", .plugin = "sgd", .parameters = {"a"}}}, 0.1, table_from_tensors(tensors, diagnostics), registry, diagnostics);
+  const auto plan = plan_from_groups({{.id = "g", .plugin = "sgd", .parameters = {"a"}}}, 0.1,
+                                     table_from_tensors(tensors, diagnostics), registry, diagnostics);
   REQUIRE(plan);
   const std::vector<NamedTensor> broken = {{"a", shared}, {"b", at::zeros({6, 4}).set_requires_grad(true)}};
   const auto said = thrown_by<InvalidParameterError>([&] { ComposedOptimizer(*plan, broken, registry); });

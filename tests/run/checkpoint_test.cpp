@@ -12,19 +12,22 @@
 
 using namespace switchyard;
 using conformance::first_difference;
-using testing::Scratch;
 using testing::same_bits;
+using testing::Scratch;
 
 namespace fs = std::filesystem;
 
 namespace {
 
 std::string index_of(const std::string& folder) { return folder + "/index.json"; }
-std::string data_of(const std::string& folder) { return folder + "/" + testing::member(testing::read_file(index_of(folder)), "data"); }
+std::string data_of(const std::string& folder) {
+  return folder + "/" + testing::member(testing::read_file(index_of(folder)), "data");
+}
 
-/// Trains `steps` steps on `ranks` ranks from a checkpoint (or from the start), then saves. Parameters travel through `params`.
-void train(const MixedModel& model, int ranks, bool sharded, int first, int last, const std::string& from, const std::string& to,
-           std::map<std::string, at::Tensor>& params) {
+/// Trains `steps` steps on `ranks` ranks from a checkpoint (or from the start), then saves. Parameters travel through
+/// `params`.
+void train(const MixedModel& model, int ranks, bool sharded, int first, int last, const std::string& from,
+           const std::string& to, std::map<std::string, at::Tensor>& params) {
   auto setup = model.setup;
   setup.ranks = ranks;
   setup.sharded = sharded;
@@ -42,7 +45,8 @@ void train(const MixedModel& model, int ranks, bool sharded, int first, int last
     }
     for (int step = first; step <= last; ++step) bench.step(step);
     bench.optimizer().save(to);
-    for (const auto& named : bench.tensors()) parts[static_cast<std::size_t>(communicator.rank())].emplace(named.name, named.tensor.detach().clone());
+    for (const auto& named : bench.tensors())
+      parts[static_cast<std::size_t>(communicator.rank())].emplace(named.name, named.tensor.detach().clone());
   });
   for (const auto& item : setup.items) {
     std::vector<at::Tensor> rows;
@@ -66,7 +70,8 @@ TEST_CASE("checkpoint: saved at one world size, loaded at another, the run goes 
       int load_ranks;
       bool load_sharded;
     };
-    const std::vector<Worlds> worlds = {{1, false, 2, true}, {2, true, 1, false}, {4, true, 3, true}, {3, false, 2, true}};
+    const std::vector<Worlds> worlds = {
+        {1, false, 2, true}, {2, true, 1, false}, {4, true, 3, true}, {3, false, 2, true}};
     for (const auto& w : worlds) {
       const auto middle = scratch.path("middle");
       const auto end = scratch.path("end");
@@ -110,7 +115,8 @@ TEST_CASE("checkpoint: saving again replaces the old one and leaves no other fil
   for (int step = 1; step <= 3; ++step) {
     bench.step(step);
     bench.optimizer().save(scratch.path("c"));
-    bench.optimizer().save(scratch.path("c"));  // at the same step: must not write over the file that the index speaks of
+    bench.optimizer().save(
+        scratch.path("c"));  // at the same step: must not write over the file that the index speaks of
     std::size_t files = 0;
     for (const auto& entry : fs::directory_iterator(scratch.path("c"))) {
       CHECK(entry.path().string().find(".tmp") == std::string::npos);
@@ -129,8 +135,10 @@ TEST_CASE("checkpoint: a folder that cannot be written is an error that names it
   const MixedModel model;
   auto bench = model.bench();
   testing::write_file(scratch.path("file"), "not a folder");
-  CHECK(thrown_by<CheckpointError>([&] { bench.optimizer().save(scratch.path("file")); }).find(scratch.path("file")) != std::string::npos);
-  CHECK(thrown_by<CheckpointError>([&] { bench.optimizer().load(scratch.path("nothing")); }).find("nothing") != std::string::npos);
+  CHECK(thrown_by<CheckpointError>([&] { bench.optimizer().save(scratch.path("file")); }).find(scratch.path("file")) !=
+        std::string::npos);
+  CHECK(thrown_by<CheckpointError>([&] { bench.optimizer().load(scratch.path("nothing")); }).find("nothing") !=
+        std::string::npos);
   CHECK_FALSE(bench.optimizer().poisoned());
   CHECK(bench.step(1).applied);
 }
@@ -162,7 +170,8 @@ TEST_CASE("checkpoint: damaged, cut and lying files are refused, and the live st
   const auto data_size = fs::file_size(data_of(scratch.path("good")));
   const auto index_text = testing::read_file(index_of(scratch.path("good")));
   const auto cut = [](const std::string& path, std::size_t size) { fs::resize_file(path, size); };
-  for (const std::size_t size : {std::size_t{0}, std::size_t{7}, std::size_t{100}, std::size_t{data_size / 2}, std::size_t{data_size - 1}}) {
+  for (const std::size_t size :
+       {std::size_t{0}, std::size_t{7}, std::size_t{100}, std::size_t{data_size / 2}, std::size_t{data_size - 1}}) {
     refused("data cut to " + std::to_string(size), [&](const std::string& folder) { cut(data_of(folder), size); });
   }
   for (std::size_t size = 0; size < index_text.size() - 2; size += 1 + index_text.size() / 17) {
@@ -178,12 +187,18 @@ TEST_CASE("checkpoint: damaged, cut and lying files are refused, and the live st
       testing::write_file(data_of(folder), text);
     });
   }
-  refused("bytes after the end", [&](const std::string& folder) { testing::write_file(data_of(folder), testing::read_file(data_of(folder)) + "more"); });
+  refused("bytes after the end", [&](const std::string& folder) {
+    testing::write_file(data_of(folder), testing::read_file(data_of(folder)) + "more");
+  });
   refused("no data file", [&](const std::string& folder) { fs::remove(data_of(folder)); });
-  refused("data elsewhere", [&](const std::string& folder) { testing::set_member(index_of(folder), "data", "../good/x.safetensors"); });
-  refused("a later format", [&](const std::string& folder) { testing::set_member(index_of(folder), "switchyard_checkpoint", "2"); });
-  refused("steps as text", [&](const std::string& folder) { testing::set_member(index_of(folder), "applied_steps", "\"one\""); });
-  refused("negative steps", [&](const std::string& folder) { testing::set_member(index_of(folder), "applied_steps", "-1"); });
+  refused("data elsewhere",
+          [&](const std::string& folder) { testing::set_member(index_of(folder), "data", "../good/x.safetensors"); });
+  refused("a later format",
+          [&](const std::string& folder) { testing::set_member(index_of(folder), "switchyard_checkpoint", "2"); });
+  refused("steps as text",
+          [&](const std::string& folder) { testing::set_member(index_of(folder), "applied_steps", "\"one\""); });
+  refused("negative steps",
+          [&](const std::string& folder) { testing::set_member(index_of(folder), "applied_steps", "-1"); });
   refused("a rate below zero", [&](const std::string& folder) {
     auto text = index_text;
     const auto [begin, end] = testing::value_of(text, "lr", text.find("\"of_muon\""));
@@ -197,14 +212,16 @@ TEST_CASE("checkpoint: damaged, cut and lying files are refused, and the live st
     save_tensors(data_of(folder), tensors);
     testing::set_member(index_of(folder), "checksum", TensorFile(data_of(folder)).checksum());
   });
-  refused("a pickle", [&](const std::string& folder) { testing::write_file(index_of(folder), std::string("\x80\x02}q\x00.", 6)); });
+  refused("a pickle",
+          [&](const std::string& folder) { testing::write_file(index_of(folder), std::string("\x80\x02}q\x00.", 6)); });
   refused("a folder as index", [&](const std::string& folder) {
     fs::remove(index_of(folder));
     fs::create_directory(index_of(folder));
   });
 }
 
-TEST_CASE("checkpoint: options that were set to what this plan does not allow are reported, and the plan's values hold") {
+TEST_CASE(
+    "checkpoint: options that were set to what this plan does not allow are reported, and the plan's values hold") {
   const testing::Threads one(1);
   const Scratch scratch;
   const MixedModel model;
@@ -212,7 +229,8 @@ TEST_CASE("checkpoint: options that were set to what this plan does not allow ar
   source.step(1);
   source.optimizer().save(scratch.path("c"));
   const auto index_text = testing::read_file(index_of(scratch.path("c")));
-  for (const auto& [option, value] : std::map<std::string, std::string>{{"momentum", "1.5"}, {"nesterov", "\"yes\""}, {"ns_steps", "0"}, {"form", "[1, 2]"}}) {
+  for (const auto& [option, value] : std::map<std::string, std::string>{
+           {"momentum", "1.5"}, {"nesterov", "\"yes\""}, {"ns_steps", "0"}, {"form", "[1, 2]"}}) {
     auto text = index_text;
     const auto [begin, end] = testing::value_of(text, option, text.find("\"options\":", text.find("\"of_muon\"")));
     testing::write_file(index_of(scratch.path("c")), text.replace(begin, end - begin, value));
@@ -234,15 +252,16 @@ TEST_CASE("checkpoint: another plan is refused with every difference by name") {
   source.step(1);
   source.optimizer().save(scratch.path("c"));
   auto other = model;
-  other.setup.items[2].plugin = "sgd";                     // embed.weight
-  other.setup.items[0].shape = {9, 6};                     // net.up.weight
-  other.setup.items[3].dtype = at::kDouble;                // net.up.bias
+  other.setup.items[2].plugin = "sgd";       // embed.weight
+  other.setup.items[0].shape = {9, 6};       // net.up.weight
+  other.setup.items[3].dtype = at::kDouble;  // net.up.bias
   other.setup.items.push_back({"new.weight", {2, 2}});
-  other.setup.items[5].frozen = true;                      // head.mix
+  other.setup.items[5].frozen = true;  // head.mix
   auto bench = other.bench();
   const auto said = thrown_by<CheckpointError>([&] { bench.optimizer().load(scratch.path("c")); });
   INFO(said);
-  for (const auto* name : {"`embed.weight`", "`net.up.weight`", "`net.up.bias`", "`new.weight`", "`head.mix`", "adamw", "sgd", "float64"}) {
+  for (const auto* name : {"`embed.weight`", "`net.up.weight`", "`net.up.bias`", "`new.weight`", "`head.mix`", "adamw",
+                           "sgd", "float64"}) {
     INFO(name);
     CHECK(said.find(name) != std::string::npos);
   }
@@ -258,7 +277,8 @@ TEST_CASE("checkpoint: a parameter is found under any of its names") {
     const auto weight = conformance::values_for(4, "w", 0, {6, 4}).to(at::kFloat).set_requires_grad(true);
     std::vector<NamedTensor> tensors;
     for (const auto& name : names) tensors.push_back({name, weight});
-    return std::make_pair(weight, ComposedOptimizer({{.id = "g", .plugin = "adamw", .parameters = {names.front()}}}, 0.1, tensors, registry));
+    return std::make_pair(weight, ComposedOptimizer({{.id = "g", .plugin = "adamw", .parameters = {names.front()}}},
+                                                    0.1, tensors, registry));
   };
   auto [weight, both] = make({"embed.weight", "head.weight"});
   weight.mutable_grad() = at::ones({6, 4});
@@ -327,8 +347,9 @@ TEST_CASE("checkpoint: writes that are legal only together come back together") 
   const Scratch scratch;
   const auto registry = builtin_registry();
   const auto make = [&] {
-    return ComposedOptimizer({{.id = "g", .plugin = "sgd", .parameters = {"p"}, .options = {{"momentum", 0.9}, {"nesterov", true}}}}, 0.1,
-                             {{"p", at::zeros({3}).set_requires_grad(true)}}, registry);
+    return ComposedOptimizer(
+        {{.id = "g", .plugin = "sgd", .parameters = {"p"}, .options = {{"momentum", 0.9}, {"nesterov", true}}}}, 0.1,
+        {{"p", at::zeros({3}).set_requires_grad(true)}}, registry);
   };
   auto source = make();
   CHECK_THROWS_AS(source.group("g").set("dampening", 0.3), OptimizerError);  // not beside nesterov
@@ -353,7 +374,8 @@ TEST_CASE("checkpoint: if one rank refuses, all do, and the run goes on as it wa
     bench.optimizer().save(scratch.path("c"));
     bench.step(2);
     const auto before = bench.outcome();
-    said[rank] = thrown_by<CheckpointError>([&] { bench.optimizer().load(communicator.rank() == 1 ? scratch.path("elsewhere") : scratch.path("c")); });
+    said[rank] = thrown_by<CheckpointError>(
+        [&] { bench.optimizer().load(communicator.rank() == 1 ? scratch.path("elsewhere") : scratch.path("c")); });
     changed[rank] = first_difference(bench.outcome(), before);
     bench.step(3);
     bench.optimizer().load(scratch.path("c"));

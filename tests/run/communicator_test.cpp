@@ -12,7 +12,9 @@ using namespace switchyard;
 
 namespace {
 
-std::span<const std::byte> bytes_of(const std::vector<std::int64_t>& values) { return std::as_bytes(std::span(values)); }
+std::span<const std::byte> bytes_of(const std::vector<std::int64_t>& values) {
+  return std::as_bytes(std::span(values));
+}
 
 /// Every collective once, with values that tell rank and place.
 void exercise(Communicator& communicator, std::vector<std::string>& problems) {
@@ -44,7 +46,8 @@ void exercise(Communicator& communicator, std::vector<std::string>& problems) {
   expect(received == expected, "all_to_all ");
 
   const auto texts = communicator.all_gather("rank " + std::to_string(rank));
-  for (std::int64_t r = 0; r < size; ++r) expect(texts.at(static_cast<std::size_t>(r)) == "rank " + std::to_string(r), "all_gather ");
+  for (std::int64_t r = 0; r < size; ++r)
+    expect(texts.at(static_cast<std::size_t>(r)) == "rank " + std::to_string(r), "all_gather ");
 }
 
 }  // namespace
@@ -137,7 +140,8 @@ TEST_CASE("communicator: ranks that disagree on lengths are told") {
     const std::vector<std::int64_t> send(2, 7);
     std::vector<std::int64_t> receive(2, 0);
     const std::vector<std::int64_t> sent = {8, 8};
-    const std::vector<std::int64_t> wanted = communicator.rank() == 0 ? std::vector<std::int64_t>{8, 8} : std::vector<std::int64_t>{0, 8};
+    const std::vector<std::int64_t> wanted =
+        communicator.rank() == 0 ? std::vector<std::int64_t>{8, 8} : std::vector<std::int64_t>{0, 8};
     communicator.all_to_all(bytes_of(send), sent, std::as_writable_bytes(std::span(receive)), wanted);
   }),
                   CommunicatorError);

@@ -78,7 +78,8 @@ TEST_CASE("composed: clipping scales gradients by clip / norm") {
     param.mutable_grad() = at::tensor({3.0, 0.0, 4.0}, at::kDouble) * scale;
     const std::vector<NamedTensor> tensors = {{"p", param}};
     Diagnostics diagnostics;
-    auto plan = plan_from_groups({{.id = "g", .plugin = "sgd", .parameters = {"p"}}}, 1.0, table_from_tensors(tensors, diagnostics), registry, diagnostics);
+    auto plan = plan_from_groups({{.id = "g", .plugin = "sgd", .parameters = {"p"}}}, 1.0,
+                                 table_from_tensors(tensors, diagnostics), registry, diagnostics);
     plan->gradients.clip_norm = clip;
     ComposedOptimizer optimizer(*plan, tensors, registry);
     optimizer.step();
@@ -132,7 +133,8 @@ TEST_CASE("composed: a closure that throws changes nothing, and its exception ar
     caught = odd.value;
   }
   CHECK(caught == 42);
-  CHECK_THROWS_AS(bench.optimizer().step([]() -> at::Tensor { throw std::domain_error("no data"); }), std::domain_error);
+  CHECK_THROWS_AS(bench.optimizer().step([]() -> at::Tensor { throw std::domain_error("no data"); }),
+                  std::domain_error);
   CHECK(first_difference(bench.outcome(), before) == "");
   CHECK(bench.optimizer().applied_steps() == 1);
   CHECK_FALSE(bench.optimizer().poisoned());
@@ -211,7 +213,9 @@ TEST_CASE("composed: accumulated gradients divided by n equal their mean bit for
       for (const auto& named : tensors) {
         if (!named.tensor.requires_grad()) continue;
         // Multiples of 1/16: their sums are exact, so accumulation is the only difference.
-        const auto one_batch = at::round(conformance::values_for(1, named.name, step, named.tensor.sizes().vec()) * 16).div(16).to(at::kFloat);
+        const auto one_batch = at::round(conformance::values_for(1, named.name, step, named.tensor.sizes().vec()) * 16)
+                                   .div(16)
+                                   .to(at::kFloat);
         named.tensor.mutable_grad() = one_batch * static_cast<double>(n);
       }
       optimizer.step();
@@ -231,10 +235,12 @@ TEST_CASE("composed: the first step names parameters that never had a gradient, 
   std::vector<std::string> warnings;
   RunOptions options;
   options.warn = [&](const std::string& text) { warnings.push_back(text); };
-  ComposedOptimizer optimizer(conformance::plan_of(model.subject, model.setup, tensors), tensors, model.registry, options);
+  ComposedOptimizer optimizer(conformance::plan_of(model.subject, model.setup, tensors), tensors, model.registry,
+                              options);
   for (int step = 0; step < 2; ++step) {
     for (const auto& named : tensors) {
-      if (named.tensor.requires_grad() && named.name != "head.mix") named.tensor.mutable_grad() = at::ones_like(named.tensor.detach());
+      if (named.tensor.requires_grad() && named.name != "head.mix")
+        named.tensor.mutable_grad() = at::ones_like(named.tensor.detach());
     }
     optimizer.step();
   }
@@ -256,14 +262,15 @@ TEST_CASE("composed: tensors that do not fit the plan are all named at once") {
   const auto good = conformance::tensors_of(model.setup);
   const auto plan = conformance::plan_of(model.subject, model.setup, good);
   auto tensors = good;
-  tensors[0].tensor = at::zeros({9, 6}).set_requires_grad(true);                            // shape
-  tensors[1].tensor = at::zeros({5, 9}, at::kDouble).set_requires_grad(true);               // dtype
-  tensors[2].name = "embedding.weight";                                                     // name: missing and unknown
-  tensors[3].tensor = at::zeros({1}).expand({9}).detach().set_requires_grad(true);          // shares memory with itself
-  tensors[4].tensor = at::zeros({7, 13}).set_requires_grad(true) * 2;                       // not a leaf
-  tensors[5].tensor = at::Tensor();                                                         // undefined
+  tensors[0].tensor = at::zeros({9, 6}).set_requires_grad(true);                    // shape
+  tensors[1].tensor = at::zeros({5, 9}, at::kDouble).set_requires_grad(true);       // dtype
+  tensors[2].name = "embedding.weight";                                             // name: missing and unknown
+  tensors[3].tensor = at::zeros({1}).expand({9}).detach().set_requires_grad(true);  // shares memory with itself
+  tensors[4].tensor = at::zeros({7, 13}).set_requires_grad(true) * 2;               // not a leaf
+  tensors[5].tensor = at::Tensor();                                                 // undefined
   const auto said = thrown_by<InvalidParameterError>([&] { ComposedOptimizer(plan, tensors, model.registry); });
-  for (const auto* name : {"net.up.weight", "net.down.weight", "`embed.weight`", "embedding.weight", "net.up.bias", "head.weight", "head.mix"}) {
+  for (const auto* name : {"net.up.weight", "net.down.weight", "`embed.weight`", "embedding.weight", "net.up.bias",
+                           "head.weight", "head.mix"}) {
     INFO(said);
     CHECK(said.find(name) != std::string::npos);
   }

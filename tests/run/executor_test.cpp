@@ -167,7 +167,8 @@ TEST_CASE("executor: ranks with different plans are told before the first step")
   std::vector<std::string> said(2);
   ThreadWorld world(2);
   CHECK_THROWS(world.run([&](Communicator& communicator) {
-    said[static_cast<std::size_t>(communicator.rank())] = thrown_by([&] { (communicator.rank() == 0 ? model : other).bench(&communicator); });
+    said[static_cast<std::size_t>(communicator.rank())] =
+        thrown_by([&] { (communicator.rank() == 0 ? model : other).bench(&communicator); });
     throw OptimizerError("done");
   }));
   for (const auto& text : said) CHECK(text.find("rank 1 has another plan") != std::string::npos);
@@ -187,8 +188,9 @@ TEST_CASE("executor: rows that are not held exactly once are refused") {
       named.first_row = first ? 0 : 6 - second;
       RunOptions options;
       options.communicator = &communicator;
-      said[static_cast<std::size_t>(communicator.rank())] = thrown_by<InvalidParameterError>(
-          [&] { ComposedOptimizer({{.id = "g", .plugin = "sgd", .parameters = {"w"}}}, 0.1, {named}, registry, options); });
+      said[static_cast<std::size_t>(communicator.rank())] = thrown_by<InvalidParameterError>([&] {
+        ComposedOptimizer({{.id = "g", .plugin = "sgd", .parameters = {"w"}}}, 0.1, {named}, registry, options);
+      });
       throw OptimizerError("done");
     }));
     for (const auto& text : said) CHECK(text.find("`w`") != std::string::npos);

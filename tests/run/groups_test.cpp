@@ -80,7 +80,8 @@ TEST_CASE("groups: an option that decides which state exists cannot be written")
   const auto amsgrad = thrown_by([&] { bench.optimizer().group("of_adamw").set("amsgrad", true); });
   CHECK(amsgrad.find("amsgrad") != std::string::npos);
   CHECK(amsgrad.find("new plan") != std::string::npos);
-  CHECK(thrown_by([&] { bench.optimizer().group("of_probe_coded").set("run", std::int64_t{16}); }).find("new plan") != std::string::npos);
+  CHECK(thrown_by([&] { bench.optimizer().group("of_probe_coded").set("run", std::int64_t{16}); }).find("new plan") !=
+        std::string::npos);
 }
 
 TEST_CASE("groups: a scheduled option cannot be written, and reads as of the next step") {
@@ -132,7 +133,8 @@ TEST_CASE("groups: set_lr moves every group and keeps its scale") {
   const auto registry = builtin_registry();
   const std::vector<NamedTensor> tensors = {{"a", at::zeros({2}, at::kDouble).set_requires_grad(true)},
                                             {"b", at::zeros({2}, at::kDouble).set_requires_grad(true)}};
-  ComposedOptimizer optimizer({{.id = "one", .plugin = "sgd", .parameters = {"a"}, .lr_scale = 1}, {.id = "tenth", .plugin = "sgd", .parameters = {"b"}, .lr_scale = 0.1}},
+  ComposedOptimizer optimizer({{.id = "one", .plugin = "sgd", .parameters = {"a"}, .lr_scale = 1},
+                               {.id = "tenth", .plugin = "sgd", .parameters = {"b"}, .lr_scale = 0.1}},
                               1.0, tensors, registry);
   optimizer.set_lr(0.5);
   for (const auto& named : tensors) named.tensor.mutable_grad() = at::ones({2}, at::kDouble);
@@ -154,18 +156,23 @@ TEST_CASE("groups: options that become equal or different re-form the stacks and
         world.run([&](Communicator& communicator) {
           std::vector<NamedTensor> tensors;
           for (const auto* name : {"a", "b", "c", "d"}) {
-            tensors.push_back({name, conformance::values_for(5, name, 0, {6, 4}).to(at::kFloat).set_requires_grad(true)});
+            tensors.push_back(
+                {name, conformance::values_for(5, name, 0, {6, 4}).to(at::kFloat).set_requires_grad(true)});
           }
           RunOptions options;
           options.communicator = &communicator;
-          ComposedOptimizer optimizer({{.id = "x", .plugin = plugin, .parameters = {"a", "c"}}, {.id = "y", .plugin = plugin, .parameters = {"b", "d"}}}, 0.1,
-                                      tensors, registry, options);
+          ComposedOptimizer optimizer({{.id = "x", .plugin = plugin, .parameters = {"a", "c"}},
+                                       {.id = "y", .plugin = plugin, .parameters = {"b", "d"}}},
+                                      0.1, tensors, registry, options);
           for (int step = 1; step <= 4; ++step) {
             const std::string moved = std::string(plugin) == "probe_two_sided" ? "beta" : "momentum";
-            // x differs in steps 2 and 3: apart, then together again. Without `write` y is never touched, so b and d must not notice.
+            // x differs in steps 2 and 3: apart, then together again. Without `write` y is never touched, so b and d
+            // must not notice.
             if (write && step == 2) optimizer.group("x").set(moved, 0.3);
-            if (write && step == 4) optimizer.group("x").set(moved, *find_option(optimizer.group("y").options(), moved));
-            for (const auto& named : tensors) named.tensor.mutable_grad() = conformance::values_for(5, named.name, step, {6, 4}).to(at::kFloat);
+            if (write && step == 4)
+              optimizer.group("x").set(moved, *find_option(optimizer.group("y").options(), moved));
+            for (const auto& named : tensors)
+              named.tensor.mutable_grad() = conformance::values_for(5, named.name, step, {6, 4}).to(at::kFloat);
             optimizer.step();
           }
           for (auto& [name, tensor] : optimizer.state()) out.emplace(name, tensor);

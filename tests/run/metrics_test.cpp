@@ -69,7 +69,8 @@ TEST_CASE("metrics: update and parameter RMS, norms and rates equal an independe
       bench.set_gradients(step);
       std::map<std::string, double> squares;
       for (const auto& named : bench.tensors()) {
-        if (named.tensor.grad().defined()) squares[named.name] = named.tensor.grad().to(at::kDouble).square().sum().item<double>();
+        if (named.tensor.grad().defined())
+          squares[named.name] = named.tensor.grad().to(at::kDouble).square().sum().item<double>();
       }
       const auto result = bench.optimizer().step();
       const auto after = bench.outcome().params;
@@ -97,11 +98,13 @@ TEST_CASE("metrics: update and parameter RMS, norms and rates equal an independe
           elements += new_value.numel();
         }
         const auto n = static_cast<double>(elements);
-        // bfloat16 parameters are measured by their float32 masters: the rounding of the stored ones is what lies between.
+        // bfloat16 parameters are measured by their float32 masters: the rounding of the stored ones is what lies
+        // between.
         const double tolerance = dtype == at::kBFloat16 ? 0.1 : 1e-6;
         CHECK(value(record_of, "update_rms") == doctest::Approx(std::sqrt(update / n)).epsilon(tolerance));
         CHECK(value(record_of, "param_rms") == doctest::Approx(std::sqrt(weight / n)).epsilon(tolerance));
-        CHECK(value(record_of, "update_to_weight") == doctest::Approx(value(record_of, "update_rms") / value(record_of, "param_rms")));
+        CHECK(value(record_of, "update_to_weight") ==
+              doctest::Approx(value(record_of, "update_rms") / value(record_of, "param_rms")));
         CHECK(value(record_of, "grad_norm") == doctest::Approx(std::sqrt(gradient)).epsilon(1e-12));
         CHECK(value(record_of, "lr") == (group.id() == "of_muon" ? 0.05 * step / 2 : 0.05));
       }
@@ -135,7 +138,8 @@ TEST_CASE("metrics: measuring changes no bit of the model") {
   RunOptions options;
   options.sinks = {std::make_shared<Recording>()};
   options.workspace = 64;  // measured a piece at a time
-  ComposedOptimizer optimizer(conformance::plan_of(model.subject, model.setup, tensors), tensors, model.registry, options);
+  ComposedOptimizer optimizer(conformance::plan_of(model.subject, model.setup, tensors), tensors, model.registry,
+                              options);
   auto gradients = model.bench();
   gradients.set_gradients(1);
   for (const auto& named : tensors) named.tensor.mutable_grad() = gradients.param(named.name).grad();
@@ -150,7 +154,8 @@ TEST_CASE("metrics: a skipped step is reported with its reason, and nothing abou
   auto tensors = conformance::tensors_of(model.setup);
   RunOptions options;
   options.sinks = {sink};
-  ComposedOptimizer optimizer(conformance::plan_of(model.subject, model.setup, tensors), tensors, model.registry, options);
+  ComposedOptimizer optimizer(conformance::plan_of(model.subject, model.setup, tensors), tensors, model.registry,
+                              options);
   for (const auto& named : tensors) {
     if (named.tensor.requires_grad()) named.tensor.mutable_grad() = at::ones_like(named.tensor.detach());
   }

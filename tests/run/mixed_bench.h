@@ -24,7 +24,9 @@ struct MixedModel {
                    {"head.mix", {6, 4}, dtype, {}, "probe_row_norm"},
                    {"table", {3, 3}, dtype, {}, "", true}};
   }
-  conformance::Bench bench(Communicator* communicator = nullptr) const { return conformance::Bench(subject, setup, communicator); }
+  conformance::Bench bench(Communicator* communicator = nullptr) const {
+    return conformance::Bench(subject, setup, communicator);
+  }
 };
 
 /// What `body` throws as an E, or "nothing".

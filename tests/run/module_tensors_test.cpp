@@ -56,9 +56,10 @@ TEST_CASE("module tensors: a tied tensor is one parameter with two names, traine
   Diagnostics diagnostics;
   const auto table = table_from_tensors(named_tensors(model), diagnostics);
   CHECK_FALSE(diagnostics.has_errors());
-  const auto plan = plan_from_groups({{.id = "matrices", .plugin = "muon", .parameters = {"body.weight"}},
-                                      {.id = "rest", .plugin = "sgd", .parameters = {"head.weight", "scale", "body.bias"}}},
-                                     0.5, table, registry, diagnostics);
+  const auto plan =
+      plan_from_groups({{.id = "matrices", .plugin = "muon", .parameters = {"body.weight"}},
+                        {.id = "rest", .plugin = "sgd", .parameters = {"head.weight", "scale", "body.bias"}}},
+                       0.5, table, registry, diagnostics);
   REQUIRE(plan);
   CHECK(plan->parameters.size() == 4);
   CHECK(plan->find("head.weight") == plan->find("embed.weight"));
@@ -66,7 +67,8 @@ TEST_CASE("module tensors: a tied tensor is one parameter with two names, traine
   const auto before = model.embed->weight.detach().clone();
   optimizer.step([&] {
     optimizer.zero_grad();
-    auto loss = model.embed->weight.sum() + model.head->weight.sum() + model.body->forward(at::ones({1, 4})).sum() + model.scale.sum();
+    auto loss = model.embed->weight.sum() + model.head->weight.sum() + model.body->forward(at::ones({1, 4})).sum() +
+                model.scale.sum();
     loss.backward();
     return loss;
   });
@@ -80,8 +82,9 @@ TEST_CASE("module tensors: a module that was moved to another dtype and back is 
   Model model;
   const auto registry = builtin_registry();
   Diagnostics diagnostics;
-  const auto plan = plan_from_groups({{.id = "all", .plugin = "adamw", .parameters = {"head.weight", "scale", "body.bias", "body.weight"}}}, 0.1,
-                                     table_from_tensors(named_tensors(model), diagnostics), registry, diagnostics);
+  const auto plan = plan_from_groups(
+      {{.id = "all", .plugin = "adamw", .parameters = {"head.weight", "scale", "body.bias", "body.weight"}}}, 0.1,
+      table_from_tensors(named_tensors(model), diagnostics), registry, diagnostics);
   REQUIRE(plan);
   ComposedOptimizer optimizer(*plan, model, registry);
   for (const auto& named : named_tensors(model)) named.tensor.mutable_grad() = at::ones_like(named.tensor.detach());

@@ -8,8 +8,8 @@
 
 #include "core/run/composed_optimizer.h"
 #include "core/run/tensor_file.h"
-#include "tests/probes/probes.h"
 #include "tests/kernels/values.h"
+#include "tests/probes/probes.h"
 #include "tests/support/conformance.h"
 #include "tests/support/scratch.h"
 
@@ -32,7 +32,8 @@ std::vector<Case> cases(const Registry& registry, const std::string& root) {
   for (const auto& descriptor : registry.optimizers()) {
     for (const auto dtype : {at::kFloat, at::kDouble, at::kBFloat16}) {
       for (const int before : {1, 7}) {
-        out.push_back({descriptor.name, dtype, before, root + "/" + descriptor.name + "-" + c10::toString(dtype) + "-" + std::to_string(before)});
+        out.push_back({descriptor.name, dtype, before,
+                       root + "/" + descriptor.name + "-" + c10::toString(dtype) + "-" + std::to_string(before)});
       }
     }
   }
@@ -99,7 +100,8 @@ TEST_CASE("conformance: a run resumed in a new process equals the uninterrupted 
   if (child == 0) {
     ::setenv("SWITCHYARD_RESUME_FOLDER", scratch.path().c_str(), 1);
     const auto seed = "--rand-seed=" + std::to_string(doctest::getContextOptions()->rand_seed);
-    ::execl("/proc/self/exe", "run_tests", "--no-skip", "--test-case=resume: second process", "--minimal", seed.c_str(), nullptr);
+    ::execl("/proc/self/exe", "run_tests", "--no-skip", "--test-case=resume: second process", "--minimal", seed.c_str(),
+            nullptr);
     ::_exit(127);
   }
   REQUIRE(child > 0);

@@ -20,7 +20,10 @@ TEST_CASE("transfer: items arrive through any strides and dtypes, in one exchang
   for (int i = 0; i < items; ++i) {
     const auto pick = [&](std::int64_t n) { return std::uniform_int_distribution<std::int64_t>(0, n - 1)(random); };
     const std::vector<at::ScalarType> dtypes = {at::kFloat, at::kDouble, at::kBFloat16, at::kByte, at::kLong};
-    Move plan = {static_cast<int>(pick(ranks)), static_cast<int>(pick(ranks)), {pick(4), 1 + pick(5)}, dtypes[static_cast<std::size_t>(pick(5))]};
+    Move plan = {static_cast<int>(pick(ranks)),
+                 static_cast<int>(pick(ranks)),
+                 {pick(4), 1 + pick(5)},
+                 dtypes[static_cast<std::size_t>(pick(5))]};
     sources.push_back(testing::gaussian(plan.shape, random).mul(10).abs().to(plan.dtype));
     plans.push_back(std::move(plan));
   }
@@ -57,7 +60,8 @@ TEST_CASE("transfer: the destination's own dtype is rounded to once") {
   const auto source = at::tensor({1.00390625, 3.14159, -1e-3}, at::kFloat);
   world.run([&](Communicator& communicator) {
     Transfer transfer(communicator.rank(), 2);
-    transfer.add(1, 0, 3, at::kFloat, communicator.rank() == 1 ? source : at::Tensor(), communicator.rank() == 0 ? arrived : at::Tensor());
+    transfer.add(1, 0, 3, at::kFloat, communicator.rank() == 1 ? source : at::Tensor(),
+                 communicator.rank() == 0 ? arrived : at::Tensor());
     transfer.run(communicator);
   });
   CHECK(testing::same_bits(arrived, source.to(at::kBFloat16)));

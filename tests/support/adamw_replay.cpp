@@ -4,7 +4,8 @@
 /// CASES: a line for each: arithmetic(fused|torch) dtype(float32|float64) numel steps gradients lr beta1 beta2 eps
 ///        weight_decay amsgrad(0|1) maximize(0|1)
 /// IN:    for each case p0 and its gradients, raw; step t (from 1) uses gradient (t - 1) mod `gradients`
-/// OUT:   for each case the final p, exp_avg, exp_avg_sq, max_exp_avg_sq (zeros without amsgrad), raw; before them p after
+/// OUT:   for each case the final p, exp_avg, exp_avg_sq, max_exp_avg_sq (zeros without amsgrad), raw; before them p
+/// after
 ///        every step if numel <= 1100
 
 #include "kernels/adamw.h"
@@ -47,8 +48,8 @@ void replay(const std::string& line, std::istream& in, std::ostream& out) {
   std::int64_t steps = 0;
   std::int64_t gradients = 0;
   AdamW options;
-  words >> arithmetic >> dtype >> n >> steps >> gradients >> lr >> beta1 >> beta2 >> eps >> weight_decay >> options.amsgrad >>
-      options.maximize;
+  words >> arithmetic >> dtype >> n >> steps >> gradients >> lr >> beta1 >> beta2 >> eps >> weight_decay >>
+      options.amsgrad >> options.maximize;
   if (!words) throw std::runtime_error("not a case: " + line);
   options.arithmetic = arithmetic == "torch" ? AdamWArithmetic::torch : AdamWArithmetic::fused;
   options.lr = std::stod(lr);  // std::stod and not >>, so that every printed double comes back exactly

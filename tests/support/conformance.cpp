@@ -39,7 +39,8 @@ std::vector<std::pair<std::int64_t, std::int64_t>> shard_rows(const Setup& setup
   const auto rows = item.shape[0];
   auto random = testing::random_engine(setup.seed * 31 + hash_of(item.name) + static_cast<std::uint64_t>(setup.ranks));
   std::vector<std::int64_t> cuts = {0, rows};
-  while (cuts.size() < static_cast<std::size_t>(setup.ranks) + 1) cuts.push_back(std::uniform_int_distribution<std::int64_t>(0, rows)(random));
+  while (cuts.size() < static_cast<std::size_t>(setup.ranks) + 1)
+    cuts.push_back(std::uniform_int_distribution<std::int64_t>(0, rows)(random));
   std::sort(cuts.begin(), cuts.end());
   std::vector<std::pair<std::int64_t, std::int64_t>> out;
   for (std::size_t r = 0; r + 1 < cuts.size(); ++r) out.emplace_back(cuts[r], cuts[r + 1]);
@@ -85,7 +86,8 @@ Plan plan_of(const Subject& subject, const Setup& setup, const std::vector<Named
     auto& group = group_for(item.plugin.empty() ? subject.descriptor.name : item.plugin);
     if (item.frozen) continue;
     group.parameters.push_back(item.name);
-    if (subject.registry.find(group.plugin)->needs_matrix()) group.views.emplace(item.name, item.view ? *item.view : roles(item.shape.size()));
+    if (subject.registry.find(group.plugin)->needs_matrix())
+      group.views.emplace(item.name, item.view ? *item.view : roles(item.shape.size()));
   }
   Diagnostics diagnostics;
   const auto table = table_from_tensors(tensors, diagnostics);
@@ -178,7 +180,8 @@ Outcome run(const Subject& subject, const Setup& setup) {
 
 std::map<std::string, at::Tensor> start_of(const Setup& setup) {
   std::map<std::string, at::Tensor> out;
-  for (const auto& item : setup.items) out.emplace(item.name, values_for(setup.seed, item.name, 0, item.shape).to(item.dtype));
+  for (const auto& item : setup.items)
+    out.emplace(item.name, values_for(setup.seed, item.name, 0, item.shape).to(item.dtype));
   return out;
 }
 
@@ -215,7 +218,11 @@ double relative_movement(const std::map<std::string, at::Tensor>& a, const std::
 }
 
 Items small_items(const Subject& subject, at::ScalarType dtype) {
-  Items items = {{"wide", {5, 9}, dtype}, {"tall", {9, 5}, dtype}, {"row", {1, 9}, dtype}, {"b0", {6, 6}, dtype}, {"b1", {6, 6}, dtype}};
+  Items items = {{"wide", {5, 9}, dtype},
+                 {"tall", {9, 5}, dtype},
+                 {"row", {1, 9}, dtype},
+                 {"b0", {6, 6}, dtype},
+                 {"b1", {6, 6}, dtype}};
   if (!subject.matrix()) {
     items.push_back({"vector", {37}, dtype});
     items.push_back({"scalar", {}, dtype});
@@ -225,13 +232,32 @@ Items small_items(const Subject& subject, at::ScalarType dtype) {
 }
 
 void all_laws(const Subject& subject) {
-  for (const auto law : {bad_options_are_refused, unfit_parameters_are_refused, tiny_lr_moves_nothing, every_option_has_an_effect,
-                         weight_decay_follows_its_formula, clipping_changes_the_update, missing_gradient_is_inert,
-                         zero_gradient_moves_nothing, frozen_is_inert, gradients_are_never_written, loss_falls,
-                         nonfinite_gradient_skips_the_whole_step, gradient_scale_laws, loss_scale_equals_scaled_gradients,
-                         dtype_and_strides_stay, layout_changes_no_bit, rerun_changes_no_bit, order_changes_no_bit, threads_change_little,
-                         neighbours_change_no_bit, memory_stays_within_the_printed_workspace, state_is_complete_and_declared,
-                         older_checkpoint_loads, foreign_state_is_refused, failing_plugin_poisons, ranks_change_no_bit,
+  for (const auto law : {bad_options_are_refused,
+                         unfit_parameters_are_refused,
+                         tiny_lr_moves_nothing,
+                         every_option_has_an_effect,
+                         weight_decay_follows_its_formula,
+                         clipping_changes_the_update,
+                         missing_gradient_is_inert,
+                         zero_gradient_moves_nothing,
+                         frozen_is_inert,
+                         gradients_are_never_written,
+                         loss_falls,
+                         nonfinite_gradient_skips_the_whole_step,
+                         gradient_scale_laws,
+                         loss_scale_equals_scaled_gradients,
+                         dtype_and_strides_stay,
+                         layout_changes_no_bit,
+                         rerun_changes_no_bit,
+                         order_changes_no_bit,
+                         threads_change_little,
+                         neighbours_change_no_bit,
+                         memory_stays_within_the_printed_workspace,
+                         state_is_complete_and_declared,
+                         older_checkpoint_loads,
+                         foreign_state_is_refused,
+                         failing_plugin_poisons,
+                         ranks_change_no_bit,
                          views_equal_separate_parameters}) {
     law(subject);
   }

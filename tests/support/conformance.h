@@ -1,8 +1,10 @@
 #pragma once
-/// The laws that every plugin must keep, built in or not (the table of reliability.md section 9 and the promises of design.md section
-/// 6). A plugin passes by being in the registry: nothing here is told about any plugin. Plugin authors run them from a doctest:
+/// The laws that every plugin must keep, built in or not (the table of reliability.md section 9 and the promises of
+/// design.md section 6). A plugin passes by being in the registry: nothing here is told about any plugin. Plugin
+/// authors run them from a doctest:
 ///
-///   TEST_CASE("my plugin keeps the laws") { conformance::all_laws(conformance::Subject(registry, *registry.find("mine"))); }
+///   TEST_CASE("my plugin keeps the laws") { conformance::all_laws(conformance::Subject(registry,
+///   *registry.find("mine"))); }
 ///
 /// Failures name the plugin; random values come from doctest's seed, which main prints.
 
@@ -24,7 +26,8 @@ namespace switchyard::conformance {
 
 /// The plugin under test, in the registry that it runs from.
 struct Subject {
-  Subject(const Registry& registry_, const OptimizerDescriptor& descriptor_) : registry(registry_), descriptor(descriptor_) {}
+  Subject(const Registry& registry_, const OptimizerDescriptor& descriptor_)
+      : registry(registry_), descriptor(descriptor_) {}
   const Registry& registry;
   const OptimizerDescriptor& descriptor;
   bool matrix() const { return descriptor.needs_matrix(); }
@@ -44,14 +47,14 @@ using Items = std::vector<Item>;
 /// A model and how it is trained: everything that a trajectory depends on.
 struct Setup {
   Items items;
-  OptionValues options{};   ///< of the subject's group, over its defaults
+  OptionValues options{};  ///< of the subject's group, over its defaults
   double lr = 0.05;
   int steps = 3;
-  std::uint64_t seed = 0;   ///< added to the run's seed
+  std::uint64_t seed = 0;  ///< added to the run's seed
   int ranks = 1;
-  bool sharded = false;     ///< row-sharded unevenly, else replicated
-  std::function<double(int step)> gradient_scale{};             ///< default 1
-  std::function<bool(int step, std::size_t item)> missing{};    ///< default: no gradient is missing
+  bool sharded = false;                                       ///< row-sharded unevenly, else replicated
+  std::function<double(int step)> gradient_scale{};           ///< default 1
+  std::function<bool(int step, std::size_t item)> missing{};  ///< default: no gradient is missing
   std::optional<double> clip{};
   double loss_scale = 1;
   std::vector<std::pair<std::string, Schedule>> schedules{};
@@ -106,7 +109,8 @@ OptionValues with_option(OptionValues values, const std::string& name, const Opt
 /// True if the plugin accepts these options together.
 bool fits(const OptimizerDescriptor& descriptor, const OptionValues& values);
 
-/// A few parameters that the subject can train: wide, tall, one row, and a stack of equals; vectors too for element-wise plugins.
+/// A few parameters that the subject can train: wide, tall, one row, and a stack of equals; vectors too for
+/// element-wise plugins.
 Items small_items(const Subject& subject, at::ScalarType dtype = at::kFloat);
 
 /// "" if all tensors are equal bit for bit, else the first name that is not.
@@ -119,40 +123,40 @@ double relative_movement(const std::map<std::string, at::Tensor>& a, const std::
 std::map<std::string, at::Tensor> start_of(const Setup& setup);
 
 // The laws, by theme. Each checks one plugin; the number is that of the table.
-void bad_options_are_refused(const Subject&);              // 1, 2
-void unfit_parameters_are_refused(const Subject&);         // 3
-void tiny_lr_moves_nothing(const Subject&);                // 4
-void every_option_has_an_effect(const Subject&);           // 5
-void weight_decay_follows_its_formula(const Subject&);     // 6
+void bad_options_are_refused(const Subject&);           // 1, 2
+void unfit_parameters_are_refused(const Subject&);      // 3
+void tiny_lr_moves_nothing(const Subject&);             // 4
+void every_option_has_an_effect(const Subject&);        // 5
+void weight_decay_follows_its_formula(const Subject&);  // 6
 void clipping_changes_the_update(const Subject&);
 
-void missing_gradient_is_inert(const Subject&);            // 7
-void zero_gradient_moves_nothing(const Subject&);          // 8
-void frozen_is_inert(const Subject&);                      // 9
-void gradients_are_never_written(const Subject&);          // 10
-void loss_falls(const Subject&);                           // 13
+void missing_gradient_is_inert(const Subject&);                // 7
+void zero_gradient_moves_nothing(const Subject&);              // 8
+void frozen_is_inert(const Subject&);                          // 9
+void gradients_are_never_written(const Subject&);              // 10
+void loss_falls(const Subject&);                               // 13
 void nonfinite_gradient_skips_the_whole_step(const Subject&);  // 22
-void gradient_scale_laws(const Subject&);                  // 26
+void gradient_scale_laws(const Subject&);                      // 26
 void loss_scale_equals_scaled_gradients(const Subject&);
 
-void dtype_and_strides_stay(const Subject&);               // 11
-void layout_changes_no_bit(const Subject&);                // 12
-void rerun_changes_no_bit(const Subject&);                 // 15
-void order_changes_no_bit(const Subject&);                 // 16
-void threads_change_little(const Subject&);                // 17
+void dtype_and_strides_stay(const Subject&);  // 11
+void layout_changes_no_bit(const Subject&);   // 12
+void rerun_changes_no_bit(const Subject&);    // 15
+void order_changes_no_bit(const Subject&);    // 16
+void threads_change_little(const Subject&);   // 17
 void neighbours_change_no_bit(const Subject&);
 void memory_stays_within_the_printed_workspace(const Subject&);  // 24
 
-void state_is_complete_and_declared(const Subject&);       // 18
-void older_checkpoint_loads(const Subject&);               // 20
-void foreign_state_is_refused(const Subject&);             // 21
-void failing_plugin_poisons(const Subject&);               // 23
+void state_is_complete_and_declared(const Subject&);  // 18
+void older_checkpoint_loads(const Subject&);          // 20
+void foreign_state_is_refused(const Subject&);        // 21
+void failing_plugin_poisons(const Subject&);          // 23
 
 void ranks_change_no_bit(const Subject&);
-void views_equal_separate_parameters(const Subject&);      // matrix plugins; nothing to check for others
+void views_equal_separate_parameters(const Subject&);  // matrix plugins; nothing to check for others
 
-/// All of the above. Law 19 (a new process) needs a program of its own: tests/run/resume_test.cpp. 14 and 25 are about problems and
-/// constraints, not about plugins.
+/// All of the above. Law 19 (a new process) needs a program of its own: tests/run/resume_test.cpp. 14 and 25 are about
+/// problems and constraints, not about plugins.
 void all_laws(const Subject&);
 
 }  // namespace switchyard::conformance

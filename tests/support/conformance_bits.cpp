@@ -81,7 +81,8 @@ void layout_changes_no_bit(const Subject& subject) {
       for (std::size_t i = 0; i < tensors.size(); ++i) {
         const auto gradient = gradients.param(tensors[i].name).grad();
         // A gradient of yet another layout.
-        tensors[i].tensor.mutable_grad() = gradient.dim() == 2 && i % 3 == 0 ? gradient.t().contiguous().t() : gradient.clone();
+        tensors[i].tensor.mutable_grad() =
+            gradient.dim() == 2 && i % 3 == 0 ? gradient.t().contiguous().t() : gradient.clone();
       }
       optimizer.step();
     }
@@ -122,7 +123,8 @@ void threads_change_little(const Subject& subject) {
   for (int step = 1; step <= setup.steps; ++step) bench.step(step);
   INFO("plugin ", subject.descriptor.name);
   if (subject.matrix()) {
-    CHECK(relative_movement(bench.outcome().params, one.params, start) <= 1e-3);  // BLAS may round otherwise; 484.9 x 1e-6
+    CHECK(relative_movement(bench.outcome().params, one.params, start) <=
+          1e-3);  // BLAS may round otherwise; 484.9 x 1e-6
   } else {
     CHECK(first_difference(bench.outcome(), one) == "");
   }
@@ -147,7 +149,8 @@ void memory_stays_within_the_printed_workspace(const Subject& subject) {
       const c10::DebugInfoGuard guard(c10::DebugInfoKind::PROFILER_STATE, watch);
       bench.optimizer().step();
     }
-    INFO("plugin ", subject.descriptor.name, ", workspace ", workspace, ", printed ", printed, ", peak ", watch->peak());
+    INFO("plugin ", subject.descriptor.name, ", workspace ", workspace, ", printed ", printed, ", peak ",
+         watch->peak());
     CHECK(printed <= std::max(workspace, 2 * block));
     CHECK((printed > 0) == subject.matrix());
     // What a plugin needs for one block at a time is its own: at most a dozen copies in double precision.

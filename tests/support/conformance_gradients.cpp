@@ -185,7 +185,8 @@ void nonfinite_gradient_skips_the_whole_step(const Subject& subject) {
     if (gradient.defined() && (communicator.rank() == 1 || ranked.param("b0").size(0) == 6)) gradient.view(-1)[0] = NAN;
     const auto result = ranked.optimizer().step();
     const bool unchanged = first_difference(ranked.outcome(), before).empty();
-    held[static_cast<std::size_t>(communicator.rank())] = !result.applied && unchanged && result.nonfinite == std::vector<std::string>{"b0"} ? 1 : 0;
+    held[static_cast<std::size_t>(communicator.rank())] =
+        !result.applied && unchanged && result.nonfinite == std::vector<std::string>{"b0"} ? 1 : 0;
   });
   CHECK(held == std::vector<char>{1, 1});
 }
@@ -206,7 +207,8 @@ void gradient_scale_laws(const Subject& subject) {
   if (free) {
     for (const double scale : {1e-6, 1e-3, 1e3}) {
       INFO("scale ", scale);
-      CHECK(relative_movement(scaled(scale).params, plain.params, start) <= 1e-9);  // float64 roundings, magnified by the iteration
+      CHECK(relative_movement(scaled(scale).params, plain.params, start) <=
+            1e-9);  // float64 roundings, magnified by the iteration
     }
   } else {
     CHECK(relative_movement(scaled(1e3).params, plain.params, start) >= 1e-12);  // else the trait is understated

@@ -9,7 +9,9 @@
 /// What the option table says is what happens.
 namespace switchyard::conformance {
 
-bool fits(const OptimizerDescriptor& descriptor, const OptionValues& values) { return !descriptor.check || descriptor.check(values).empty(); }
+bool fits(const OptimizerDescriptor& descriptor, const OptionValues& values) {
+  return !descriptor.check || descriptor.check(values).empty();
+}
 
 OptionValues with_option(OptionValues values, const std::string& name, const OptionValue& value) {
   *find_option(values, name) = value;
@@ -21,7 +23,9 @@ OptionValues lively_options(const OptimizerDescriptor& descriptor) {
   for (const auto& option : descriptor.table.options) {
     const auto* number = std::get_if<double>(&option.default_value);
     if (number == nullptr || *number != 0) continue;
-    const double lively = option.role == OptionRole::weight_decay ? 0.1 : std::isfinite(option.interval.high) ? 0.5 * option.interval.high : 0.5;
+    const double lively = option.role == OptionRole::weight_decay ? 0.1
+                          : std::isfinite(option.interval.high)   ? 0.5 * option.interval.high
+                                                                  : 0.5;
     auto changed = with_option(values, option.name, lively);
     if (fits(descriptor, changed)) values = std::move(changed);
   }
@@ -39,7 +43,9 @@ std::vector<OptionValue> other_values(const OptionInfo& option, const OptionValu
     return std::vector<double>{low + 0.5 * (high - low), low + 0.25 * (high - low), 2 * value, low};
   };
   switch (option.type) {
-    case OptionType::boolean: add(!std::get<bool>(now)); break;
+    case OptionType::boolean:
+      add(!std::get<bool>(now));
+      break;
     case OptionType::choice:
       for (const auto& choice : option.choices) add(choice.name);
       break;
@@ -71,12 +77,15 @@ std::vector<OptionValue> bad_values(const OptionInfo& option) {
   std::vector<OptionValue> out = {std::string("no such thing")};
   if (option.type != OptionType::boolean) out.emplace_back(true);
   const auto wrap = [&](double value) -> OptionValue {
-    return option.type == OptionType::numbers ? OptionValue(std::vector<double>(option.length, value)) : OptionValue(value);
+    return option.type == OptionType::numbers ? OptionValue(std::vector<double>(option.length, value))
+                                              : OptionValue(value);
   };
   if (option.type == OptionType::number || option.type == OptionType::numbers) {
     for (const double value : {std::nan(""), double(INFINITY), -double(INFINITY)}) out.push_back(wrap(value));
-    if (std::isfinite(option.interval.low)) out.push_back(wrap(option.interval.low_open ? option.interval.low : option.interval.low - 1e-3));
-    if (std::isfinite(option.interval.high)) out.push_back(wrap(option.interval.high_open ? option.interval.high : option.interval.high + 1e-3));
+    if (std::isfinite(option.interval.low))
+      out.push_back(wrap(option.interval.low_open ? option.interval.low : option.interval.low - 1e-3));
+    if (std::isfinite(option.interval.high))
+      out.push_back(wrap(option.interval.high_open ? option.interval.high : option.interval.high + 1e-3));
   }
   if (option.type == OptionType::integer) {
     out.emplace_back(2.5);
@@ -139,11 +148,13 @@ void unfit_parameters_are_refused(const Subject& subject) {
     CHECK_THROWS_AS(ComposedOptimizer(groups, 0.1, {named}, subject.registry), SpecError);
   }
   if (!subject.matrix()) return;
-  for (const auto& shape : {std::vector<std::int64_t>{}, std::vector<std::int64_t>{5}, std::vector<std::int64_t>{2, 3, 4}}) {
+  for (const auto& shape :
+       {std::vector<std::int64_t>{}, std::vector<std::int64_t>{5}, std::vector<std::int64_t>{2, 3, 4}}) {
     NamedTensor named;
     named.name = "shapeless";
     named.tensor = at::zeros(shape).set_requires_grad(true);
-    const std::vector<ParameterGroup> groups = {{.id = "g", .plugin = subject.descriptor.name, .parameters = {"shapeless"}}};
+    const std::vector<ParameterGroup> groups = {
+        {.id = "g", .plugin = subject.descriptor.name, .parameters = {"shapeless"}}};
     std::string said;
     try {
       ComposedOptimizer(groups, 0.1, {named}, subject.registry);
@@ -172,9 +183,9 @@ struct Base {
   std::vector<std::pair<std::string, Schedule>> schedules{};
 };
 
-/// An option may matter only beside others (nesterov without momentum is nothing; how an average starts shows only while its rate
-/// changes). So each is tried from the defaults, from lively options, from these with one flag, choice or number changed, and with
-/// a schedule on each option that takes one.
+/// An option may matter only beside others (nesterov without momentum is nothing; how an average starts shows only
+/// while its rate changes). So each is tried from the defaults, from lively options, from these with one flag, choice
+/// or number changed, and with a schedule on each option that takes one.
 std::vector<Base> bases_of(const OptimizerDescriptor& descriptor) {
   const auto plain = descriptor.table.defaults();
   const auto lively = lively_options(descriptor);

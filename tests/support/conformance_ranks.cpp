@@ -4,7 +4,8 @@
 #include "tests/kernels/values.h"
 #include "tests/support/conformance.h"
 
-/// Sharding, stacking and views are invisible: whoever holds which rows, whatever lies beside a block, the bits are the same.
+/// Sharding, stacking and views are invisible: whoever holds which rows, whatever lies beside a block, the bits are the
+/// same.
 namespace switchyard::conformance {
 
 namespace {
@@ -71,7 +72,8 @@ void neighbours_change_no_bit(const Subject& subject) {
     auto gap = many;
     gap.missing = [](int, std::size_t item) { return item == 1; };
     const auto holed = run(subject, gap);
-    for (const auto* name : {"a", "c", "d", "e"}) CHECK(testing::same_bits(holed.params.at(name), together.params.at(name)));
+    for (const auto* name : {"a", "c", "d", "e"})
+      CHECK(testing::same_bits(holed.params.at(name), together.params.at(name)));
   }
 }
 

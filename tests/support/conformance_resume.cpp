@@ -51,7 +51,8 @@ class Faulty final : public Optimizer {
     std::string phase;
     bool odd = false;  ///< throw something that is not a std::exception
   };
-  Faulty(std::unique_ptr<Optimizer> inner, std::shared_ptr<Fuse> fuse) : inner_(std::move(inner)), fuse_(std::move(fuse)) {}
+  Faulty(std::unique_ptr<Optimizer> inner, std::shared_ptr<Fuse> fuse)
+      : inner_(std::move(inner)), fuse_(std::move(fuse)) {}
   void begin(Pieces pieces, const Step& step) override {
     inner_->begin(pieces, step);
     fail("begin");
@@ -103,17 +104,36 @@ void state_is_complete_and_declared(const Subject& subject) {
         CHECK(std::string(c10::toString(found->second.scalar_type())) == c10::toString(type));
       };
       const auto run_length = subject.descriptor.run_length(plan_of(subject, setup, bench.tensors()).groups[0].options);
-      for (const auto& slot : subject.descriptor.active_slots(plan_of(subject, setup, bench.tensors()).groups[0].options)) {
+      for (const auto& slot :
+           subject.descriptor.active_slots(plan_of(subject, setup, bench.tensors()).groups[0].options)) {
         switch (slot.shape) {
-          case SlotShape::like_param: look(slot.name, item.shape, wide); break;
-          case SlotShape::code_u8: look(slot.name, item.shape, at::kByte); break;
-          case SlotShape::per_run: look(slot.name, {(numel + run_length - 1) / run_length}, at::kFloat); break;
-          case SlotShape::per_out_row: look(slot.name, {out}, wide); break;
-          case SlotShape::per_in_column: look(slot.name, {in}, wide); break;
-          case SlotShape::out_by_out: look(slot.name, {out, out}, wide); break;
-          case SlotShape::in_by_in: look(slot.name, {in, in}, wide); break;
-          case SlotShape::block_scalar: look(slot.name, {}, wide); break;
-          case SlotShape::block_matrix: look(slot.name, {out, in}, wide); break;
+          case SlotShape::like_param:
+            look(slot.name, item.shape, wide);
+            break;
+          case SlotShape::code_u8:
+            look(slot.name, item.shape, at::kByte);
+            break;
+          case SlotShape::per_run:
+            look(slot.name, {(numel + run_length - 1) / run_length}, at::kFloat);
+            break;
+          case SlotShape::per_out_row:
+            look(slot.name, {out}, wide);
+            break;
+          case SlotShape::per_in_column:
+            look(slot.name, {in}, wide);
+            break;
+          case SlotShape::out_by_out:
+            look(slot.name, {out, out}, wide);
+            break;
+          case SlotShape::in_by_in:
+            look(slot.name, {in, in}, wide);
+            break;
+          case SlotShape::block_scalar:
+            look(slot.name, {}, wide);
+            break;
+          case SlotShape::block_matrix:
+            look(slot.name, {out, in}, wide);
+            break;
         }
       }
       if (subject.descriptor.traits.master && dtype == at::kBFloat16) look("master", item.shape, at::kFloat);
@@ -159,7 +179,8 @@ void foreign_state_is_refused(const Subject& subject) {
   live.step(3);
   const auto before = live.outcome();
   const auto values = fingerprint(live);
-  const auto refused = [&](const std::string& what, const std::string& named, const std::function<void(const std::string&)>& spoil) {
+  const auto refused = [&](const std::string& what, const std::string& named,
+                           const std::function<void(const std::string&)>& spoil) {
     const auto folder = scratch.path("bad");
     std::filesystem::remove_all(folder);
     std::filesystem::copy(scratch.path("good"), folder);
@@ -185,8 +206,11 @@ void foreign_state_is_refused(const Subject& subject) {
       return changed;
     };
     const auto& now = tensors[i].second;
-    refused("shape of " + name, name, [&](const std::string& folder) { rewrite_data(folder, with(at::zeros({2, 3, 2}, now.options()))); });
-    refused("dtype of " + name, name, [&](const std::string& folder) { rewrite_data(folder, with(now.to(at::kShort))); });
+    refused("shape of " + name, name, [&](const std::string& folder) {
+      rewrite_data(folder, with(at::zeros({2, 3, 2}, now.options())));
+    });
+    refused("dtype of " + name, name,
+            [&](const std::string& folder) { rewrite_data(folder, with(now.to(at::kShort))); });
     refused("missing " + name, name, [&](const std::string& folder) {
       auto fewer = tensors;
       fewer.erase(fewer.begin() + static_cast<std::ptrdiff_t>(i));
@@ -223,7 +247,8 @@ void failing_plugin_poisons(const Subject& subject) {
   auto descriptor = subject.descriptor;
   descriptor.make = [fuse, make = subject.descriptor.make] { return std::make_unique<Faulty>(make(), fuse); };
   Registry registry;
-  for (const auto& entry : subject.registry.optimizers()) registry.add(entry.name == descriptor.name ? descriptor : entry);
+  for (const auto& entry : subject.registry.optimizers())
+    registry.add(entry.name == descriptor.name ? descriptor : entry);
   const Subject faulty(registry, *registry.find(descriptor.name));
 
   auto setup = usual(subject, 603);

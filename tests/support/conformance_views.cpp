@@ -7,7 +7,8 @@
 #include "tests/support/conformance.h"
 #include "tests/support/view_cases.h"
 
-/// A block of a parameter is updated as if it were a parameter: splits, heads, batches and transposed roles change no bit.
+/// A block of a parameter is updated as if it were a parameter: splits, heads, batches and transposed roles change no
+/// bit.
 namespace switchyard::conformance {
 
 namespace {
@@ -51,8 +52,10 @@ void views_equal_separate_parameters(const Subject& subject) {
     for (int step = 1; step <= setup.steps; ++step) {
       for (std::size_t i = 0; i < tensors.size(); ++i) {
         const auto& source = sources[i];
-        const auto& item = *std::find_if(setup.items.begin(), setup.items.end(), [&](const Item& one_item) { return one_item.name == source.name; });
-        tensors[i].tensor.mutable_grad() = testing::matrix_of(values_for(setup.seed, source.name, step, item.shape).to(dtype), source.view, source.block);
+        const auto& item = *std::find_if(setup.items.begin(), setup.items.end(),
+                                         [&](const Item& one_item) { return one_item.name == source.name; });
+        tensors[i].tensor.mutable_grad() = testing::matrix_of(
+            values_for(setup.seed, source.name, step, item.shape).to(dtype), source.view, source.block);
       }
       optimizer.step();
     }
@@ -60,12 +63,17 @@ void views_equal_separate_parameters(const Subject& subject) {
     for (auto& [name, tensor] : optimizer.state()) state.emplace(name, tensor);
     for (std::size_t i = 0; i < tensors.size(); ++i) {
       const auto& source = sources[i];
-      INFO("plugin ", subject.descriptor.name, ", dtype ", c10::toString(dtype), ", ", source.name, ", block ", source.block.name);
-      CHECK(testing::same_bits(tensors[i].tensor.detach(), testing::matrix_of(viewed.params.at(source.name), source.view, source.block)));
+      INFO("plugin ", subject.descriptor.name, ", dtype ", c10::toString(dtype), ", ", source.name, ", block ",
+           source.block.name);
+      CHECK(testing::same_bits(tensors[i].tensor.detach(),
+                               testing::matrix_of(viewed.params.at(source.name), source.view, source.block)));
       for (const auto& slot : subject.descriptor.active_slots(lively_options(subject.descriptor))) {
         const auto own = state.at(tensors[i].name + "/" + slot.name);
-        auto theirs = owner_slot(slot.shape) ? viewed.state.at(source.name + "/" + slot.name + (source.block.name.empty() ? "" : "/" + source.block.name))
-                                             : testing::matrix_of(viewed.state.at(source.name + "/" + slot.name), source.view, source.block);
+        auto theirs =
+            owner_slot(slot.shape)
+                ? viewed.state.at(source.name + "/" + slot.name +
+                                  (source.block.name.empty() ? "" : "/" + source.block.name))
+                : testing::matrix_of(viewed.state.at(source.name + "/" + slot.name), source.view, source.block);
         CHECK(testing::same_bits(own, theirs));
       }
     }

@@ -1,6 +1,6 @@
 // The main of every test program. Beyond doctest's own: prints the seed of random trials (a test reads it as
-// doctest::getContextOptions()->rand_seed), and fails when a filter selects no test case, because a ctest entry that has
-// come to match nothing would pass for ever.
+// doctest::getContextOptions()->rand_seed), and fails when a filter selects no test case, because a ctest entry that
+// has come to match nothing would pass for ever.
 #define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
 

@@ -1,7 +1,8 @@
 /// Replays Muon through the whole engine for tests/python/muon_torch_test.py.
 ///
 ///   muon_replay CASES IN OUT
-/// CASES: a line for each: dtype(float32|float64) iteration(float32|float64|bfloat16) out in steps lr momentum nesterov(0|1)
+/// CASES: a line for each: dtype(float32|float64) iteration(float32|float64|bfloat16) out in steps lr momentum
+/// nesterov(0|1)
 ///        weight_decay scale(spectral|match_rms_adamw)
 /// IN:    for each case p0 and one gradient a step, raw
 /// OUT:   for each case p after every step, raw
@@ -43,17 +44,18 @@ void replay(const std::string& line, const Registry& registry, std::istream& in,
   if (!words) throw std::runtime_error("not a case: " + line);
   const auto type = dtype == "float64" ? at::kDouble : at::kFloat;
   const auto param = read(in, rows, columns, type).set_requires_grad(true);
-  ComposedOptimizer optimizer({{.id = "matrices",
-                                .plugin = "muon",
-                                .parameters = {"p"},
-                                .options = {{"coefficients", std::string("jordan")},
-                                            {"ns_steps", std::int64_t{5}},
-                                            {"momentum", std::stod(momentum)},  // stod: every printed double comes back exactly
-                                            {"nesterov", nesterov},
-                                            {"weight_decay", std::stod(weight_decay)},
-                                            {"scale", scale},
-                                            {"dtype", iteration}}}},
-                              std::stod(lr), {{"p", param}}, registry);
+  ComposedOptimizer optimizer(
+      {{.id = "matrices",
+        .plugin = "muon",
+        .parameters = {"p"},
+        .options = {{"coefficients", std::string("jordan")},
+                    {"ns_steps", std::int64_t{5}},
+                    {"momentum", std::stod(momentum)},  // stod: every printed double comes back exactly
+                    {"nesterov", nesterov},
+                    {"weight_decay", std::stod(weight_decay)},
+                    {"scale", scale},
+                    {"dtype", iteration}}}},
+      std::stod(lr), {{"p", param}}, registry);
   for (int step = 0; step < steps; ++step) {
     param.mutable_grad() = read(in, rows, columns, type);
     optimizer.step();

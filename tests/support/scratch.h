@@ -48,7 +48,8 @@ inline void write_file(const std::string& path, const std::string& text) {
 }
 
 /// Begin and end of the value of the first `"key":` in a JSON text: a string with its quotes, or a number or word.
-inline std::pair<std::size_t, std::size_t> value_of(const std::string& text, const std::string& key, std::size_t from = 0) {
+inline std::pair<std::size_t, std::size_t> value_of(const std::string& text, const std::string& key,
+                                                    std::size_t from = 0) {
   const auto found = text.find("\"" + key + "\":", from);
   if (found == std::string::npos) throw std::runtime_error("no member " + key);
   auto begin = found + key.size() + 3;
@@ -72,7 +73,8 @@ inline void set_member(const std::string& path, const std::string& key, const st
   write_file(path, text);
 }
 
-/// Removes every `"key": value` of the members `options` and `planned_options` from an index: a checkpoint of an older build.
+/// Removes every `"key": value` of the members `options` and `planned_options` from an index: a checkpoint of an older
+/// build.
 inline void remove_option(const std::string& path, const std::string& key) {
   auto text = read_file(path);
   for (const std::string holder : {"\"options\":", "\"planned_options\":"}) {

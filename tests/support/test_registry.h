@@ -23,7 +23,9 @@ struct MatrixOptions {
 constexpr auto describe(of<MatrixOptions>) {
   return options(option("momentum", &MatrixOptions::momentum, half_open(0, 1), "Decay of the average.").schedulable(),
                  option("nesterov", &MatrixOptions::nesterov, "Look ahead."),
-                 option("weight_decay", &MatrixOptions::weight_decay, at_least(0), "Decay.").schedulable().role(OptionRole::weight_decay),
+                 option("weight_decay", &MatrixOptions::weight_decay, at_least(0), "Decay.")
+                     .schedulable()
+                     .role(OptionRole::weight_decay),
                  option("decay", &MatrixOptions::decay, "How decay enters.").role(OptionRole::decay_mode),
                  option("scale", &MatrixOptions::scale, "Factor of the update.").role(OptionRole::shape_scale),
                  option("ns_steps", &MatrixOptions::ns_steps, closed(1, 20), "Iterations."));
@@ -38,7 +40,9 @@ struct ElementOptions {
 constexpr auto describe(of<ElementOptions>) {
   return options(option("betas", &ElementOptions::betas, half_open(0, 1), "Decay of the averages."),
                  option("eps", &ElementOptions::eps, above(0), "Added to the root."),
-                 option("weight_decay", &ElementOptions::weight_decay, at_least(0), "Decay.").schedulable().role(OptionRole::weight_decay),
+                 option("weight_decay", &ElementOptions::weight_decay, at_least(0), "Decay.")
+                     .schedulable()
+                     .role(OptionRole::weight_decay),
                  option("amsgrad", &ElementOptions::amsgrad, "Keep the largest second moment."));
 }
 
@@ -79,7 +83,8 @@ inline Registry registry() {
   return out;
 }
 
-inline ParameterInfo parameter(std::string name, std::vector<std::int64_t> shape, std::string module = "", bool requires_grad = true) {
+inline ParameterInfo parameter(std::string name, std::vector<std::int64_t> shape, std::string module = "",
+                               bool requires_grad = true) {
   ParameterInfo info;
   info.names = {std::move(name)};
   info.shape = std::move(shape);

@@ -74,7 +74,8 @@ inline at::Tensor matrix_of(const at::Tensor& whole, const MatrixView& view, con
   for (std::size_t axis = 0; axis < block.cuts.size(); ++axis) {
     std::vector<std::int64_t> indices;
     for (std::int64_t k = 0; k < block.cuts[axis].times; ++k) {
-      for (std::int64_t i = 0; i < block.cuts[axis].length; ++i) indices.push_back(block.cuts[axis].start + k * block.cuts[axis].stride + i);
+      for (std::int64_t i = 0; i < block.cuts[axis].length; ++i)
+        indices.push_back(block.cuts[axis].start + k * block.cuts[axis].stride + i);
     }
     cut = cut.index_select(static_cast<std::int64_t>(axis), at::tensor(indices, at::kLong));
   }
