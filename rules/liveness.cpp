@@ -55,20 +55,15 @@ void explain_unused(const Spec& spec, const ParameterTable& table, const Match& 
   std::vector<int> names = anchors(match);
   std::int64_t named = 0;
   std::string against;
+  const auto hits_one = [&](int i, const ParameterInfo& info) {
+    const auto& pattern = *spec.patterns[static_cast<std::size_t>(i)];
+    return std::any_of(info.names.begin(), info.names.end(), [&](const auto& name) { return pattern.matches(name); });
+  };
   for (const auto& info : table.parameters()) {
-    auto hits = std::vector<char>(spec.patterns.size(), 0);
-    bool hit = names.empty();
-    for (const auto i : names) {
-      const auto& pattern = *spec.patterns[static_cast<std::size_t>(i)];
-      const bool one =
-          std::any_of(info.names.begin(), info.names.end(), [&](const auto& name) { return pattern.matches(name); });
-      hits[static_cast<std::size_t>(i)] = one ? 1 : 0;
-      hit = hit || one;
-    }
-    if (!hit) continue;
+    if (!names.empty() && std::none_of(names.begin(), names.end(), [&](int i) { return hits_one(i, info); })) continue;
     ++named;
     if (!against.empty()) continue;
-    hits = pattern_hits(spec.patterns, info.names);
+    const auto hits = pattern_hits(spec.patterns, info.names);
     const Subject subject{info, spec.patterns, hits};
     const bool excluded = holds(match, subject) && except != nullptr;
     against = fmt::format("`{}`: {}", info.name(),

@@ -8,8 +8,8 @@ namespace {
 
 /// Bytes of plain text that are indexed at most; a spec beyond that is still right, only slower.
 constexpr std::size_t most_literal_bytes = std::size_t{1} << 20;
-/// Remembered results of `judge_kind`, in entries.
-constexpr std::size_t most_kind_entries = std::size_t{1} << 22;
+/// Remembered answers, in words of 8 bytes.
+constexpr std::size_t most_known_words = std::size_t{1} << 23;
 
 void append_raw(std::string& key, std::int64_t value) {
   key.append(reinterpret_cast<const char*>(&value), sizeof value);
@@ -22,21 +22,12 @@ MatchIndex::MatchIndex(const PatternList& patterns, std::vector<Entry> entries, 
   for (std::size_t i = 0; i < entries_.size(); ++i) {
     const auto& entry = entries_[i];
     const auto id = static_cast<int>(i);
-    name_only_.push_back(0);
     if (!entry.enabled) continue;
-    if (!looks_at_names(*entry.match) && (entry.except == nullptr || !looks_at_names(*entry.except))) {
-      nameless_.push_back(id);
-      continue;
-    }
     auto found = anchors(*entry.match);
     std::sort(found.begin(), found.end());
     found.erase(std::unique(found.begin(), found.end()), found.end());
     if (found.empty()) unanchored_.push_back(id);
     for (const auto pattern : found) by_pattern_[static_cast<std::size_t>(pattern)].push_back(id);
-    const auto& match = *entry.match;
-    name_only_[i] = entry.except == nullptr && !match.names.empty() && !match.ndim && !match.shape && !match.numel &&
-                    match.dtypes.empty() && match.modules.empty() && !match.tied && match.all.empty() &&
-                    match.any.empty() && match.none.empty();
   }
   index_patterns(table);
 }
@@ -140,43 +131,41 @@ bool MatchIndex::judge(int entry, const Subject& subject) const {
   return holds(*found.match, subject) && (found.except == nullptr || !holds(*found.except, subject));
 }
 
-const std::vector<int>& MatchIndex::judge_kind(const ParameterInfo& info, const Subject& subject) {
-  kind_key_.clear();
-  kind_key_ += info.tied() ? '1' : '0';
-  for (const auto size : info.shape) append_raw(kind_key_, size);
-  append_raw(kind_key_, -1);
-  kind_key_ += info.dtype_name;
-  kind_key_ += '\0';
-  kind_key_ += info.module;
-  if (const auto known = kinds_.find(kind_key_); known != kinds_.end()) return known->second;
-  kind_scratch_.clear();
-  for (const auto entry : nameless_) {
-    if (judge(entry, subject)) kind_scratch_.push_back(entry);
-  }
-  if (kinds_size_ > most_kind_entries) return kind_scratch_;
-  kinds_size_ += kind_scratch_.size() + 1;
-  return kinds_.emplace(kind_key_, kind_scratch_).first->second;
+void MatchIndex::describe(const ParameterInfo& info) {
+  std::sort(hit_list_.begin(), hit_list_.end());
+  likeness_.clear();
+  likeness_ += info.tied() ? '1' : '0';
+  for (const auto size : info.shape) append_raw(likeness_, size);
+  append_raw(likeness_, -1);
+  likeness_ += info.dtype_name;
+  likeness_ += '\0';
+  likeness_ += info.module;
+  likeness_ += '\0';
+  for (const auto pattern : hit_list_) append_raw(likeness_, pattern);
 }
 
 void MatchIndex::matching(const ParameterInfo& info, const std::vector<std::string>& names,
                           std::vector<std::uint64_t>& out) {
-  out.assign(entries_.size() / 64 + 1, 0);
   find_hits(names);
+  describe(info);
+  if (const auto known = known_.find(likeness_); known != known_.end()) {
+    out = known->second;
+    return;
+  }
+  out.assign(entries_.size() / 64 + 1, 0);
   const Subject subject{info, patterns_, hits_};
   const auto mark = [&](int entry) { out[static_cast<std::size_t>(entry) / 64] |= std::uint64_t{1} << (entry % 64); };
-  const auto marked = [&](int entry) { return (out[static_cast<std::size_t>(entry) / 64] >> (entry % 64) & 1) != 0; };
   for (const auto pattern : hit_list_) {
     for (const auto entry : by_pattern_[static_cast<std::size_t>(pattern)]) {
-      if (marked(entry)) continue;
-      if (name_only_[static_cast<std::size_t>(entry)] != 0 || judge(entry, subject)) mark(entry);
+      if (judge(entry, subject)) mark(entry);
     }
   }
   for (const auto entry : unanchored_) {
     if (judge(entry, subject)) mark(entry);
   }
-  if (!nameless_.empty()) {
-    for (const auto entry : judge_kind(info, subject)) mark(entry);
-  }
+  if (known_words_ > most_known_words) return;
+  known_words_ += out.size() + likeness_.size() / 8;
+  known_.emplace(likeness_, out);
 }
 
 }  // namespace switchyard

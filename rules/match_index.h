@@ -16,8 +16,8 @@ namespace switchyard {
 ///
 /// Comparing every pattern with every name would be 10^8 comparisons for 1,000 rules and 100,000 parameters. Instead a
 /// pattern is looked up by that piece of its plain text which is rarest among the names of the model: one pass over a
-/// name finds the pieces that occur in it, and only their patterns are tried. Matches that look at no name are judged
-/// once for each kind of parameter (shape, dtype, module, tied).
+/// name finds the pieces that occur in it, and only their patterns are tried. Parameters that look alike to every match
+/// (the same patterns hit; shape, dtype, module and tying agree) are judged once.
 class MatchIndex {
  public:
   struct Entry {
@@ -44,25 +44,23 @@ class MatchIndex {
   void index_patterns(const ParameterTable& table);
   void find_hits(const std::vector<std::string>& names);
   bool judge(int entry, const Subject& subject) const;
-  const std::vector<int>& judge_kind(const ParameterInfo& info, const Subject& subject);
+  /// Fills `likeness_`: all that a match can see of the parameter. Equal texts have equal answers.
+  void describe(const ParameterInfo& info);
   void try_branch(const Branch& branch, const std::string& name);
 
   const PatternList& patterns_;
   std::vector<Entry> entries_;
   std::vector<std::vector<int>> by_pattern_;  ///< entries that a pattern is an anchor of
-  std::vector<int> unanchored_;               ///< entries that look at names but have no anchors
-  std::vector<int> nameless_;                 ///< entries that look at no name
-  std::vector<char> name_only_;               ///< entries that hold as soon as an anchor hits
+  std::vector<int> unanchored_;               ///< entries that may hold although no pattern hits
 
   std::unordered_map<std::string, std::vector<int>> exact_;  ///< plain-text branches: name -> patterns
   LiteralSet literals_{{}};
   std::vector<std::vector<Branch>> by_literal_;
   std::vector<Branch> always_;  ///< branches without plain text
 
-  std::unordered_map<std::string, std::vector<int>> kinds_;
-  std::size_t kinds_size_ = 0;
-  std::string kind_key_;
-  std::vector<int> kind_scratch_;
+  std::unordered_map<std::string, std::vector<std::uint64_t>> known_;
+  std::size_t known_words_ = 0;
+  std::string likeness_;
 
   std::vector<char> hits_;
   std::vector<int> hit_list_;

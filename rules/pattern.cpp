@@ -22,12 +22,15 @@ std::size_t skip_class(std::string_view text, std::size_t at) {
   if (i < text.size() && text[i] == '^') ++i;
   if (i < text.size() && text[i] == ']') ++i;
   for (; i < text.size(); ++i) {
-    if (text[i] == '\\')
+    if (text[i] == '\\') {
       ++i;
-    else if (text[i] == '[' && i + 1 < text.size() && text[i + 1] == ':')
-      i = std::min(text.find(":]", i), text.size());
-    else if (text[i] == ']')
+    } else if (text.substr(i, 2) == "[:") {  // [:alpha:], whose last byte is not the end of the class
+      const auto end = text.find(":]", i);
+      if (end == std::string_view::npos) return end;
+      i = end + 1;
+    } else if (text[i] == ']') {
       return i + 1;
+    }
   }
   return std::string_view::npos;
 }

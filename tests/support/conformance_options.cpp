@@ -231,13 +231,9 @@ void every_option_has_an_effect(const Subject& subject) {
   std::map<std::size_t, Outcome> cached;
   for (const auto& option : descriptor.table.options) {
     if (option.arithmetic) continue;
-    // Every choice must differ from some other; of numbers one move is enough.
+    // Every choice must differ from the default's; of numbers one move is enough.
     const bool each = option.type == OptionType::choice;
-    std::vector<OptionValue> targets = {OptionValue(std::string())};
-    if (each) targets.assign(1, option.default_value);
-    if (each) {
-      for (auto& other : other_values(option, option.default_value)) targets.push_back(std::move(other));
-    }
+    const auto targets = each ? other_values(option, option.default_value) : std::vector<OptionValue>{std::string()};
     for (const auto& target : targets) {
       double largest = 0;
       for (std::size_t b = 0; b < bases.size() && largest < 1e-5; ++b) {
