@@ -17,16 +17,17 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+STEPS = 500  # the `total` of the specs' schedules
 GRIDS = {
-    "gpt_adamw": [0.001, 0.002, 0.004, 0.008, 0.016],
-    "gpt_muon_adamw": [0.005, 0.01, 0.02, 0.04, 0.08],
+    "gpt_adamw": [0.001, 0.002, 0.004, 0.008],
+    "gpt_muon_adamw": [0.01, 0.02, 0.04, 0.08],
 }
 
 
 def train(program, spec, base_lr, args, folder):
     command = [
         program, "--spec", ROOT / "examples" / "specs" / f"{spec}.json", "--base-lr", base_lr, "--data", args.data,
-        "--steps", args.steps, "--seed", args.seed, "--out", folder / f"{spec}-{base_lr}",
+        "--steps", STEPS, "--seed", args.seed, "--out", folder / f"{spec}-{base_lr}",
         "--checkpoint-every", 0, "--validate-every", 0, "--sample", 0, "--quiet", "--format", "json",
     ]
     # One thread a run and several runs at once: quicker than the other way round for a model this small, and the number of threads,
@@ -40,20 +41,27 @@ def train(program, spec, base_lr, args, folder):
 
 def spec_settings(spec):
     text = json.loads((ROOT / "examples" / "specs" / f"{spec}.json").read_text())
-    return {"schedules": text["schedules"], "optimizers": text["optimizers"]}
+    return {key: text[key] for key in ("optimizers", "schedules", "gradients")}
+
+
+def refuse_other_differences():
+    one, other = (spec_settings(spec) for spec in GRIDS)
+    same = one["schedules"] == other["schedules"] and one["gradients"] == other["gradients"]
+    if not same or one["optimizers"]["adamw"]["options"] != other["optimizers"]["adamw"]["options"]:
+        sys.exit("the specs differ in schedules, clipping or AdamW's options: the comparison would not be one of optimizers")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="the text, for example tinyshakespeare.txt")
     parser.add_argument("--program", default=ROOT / "build/release/bin/train_gpt", help="the built train_gpt")
-    parser.add_argument("--steps", type=int, default=500, help="what the specs' schedules are made for (default: 500)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="runs at once (default: the number of processors)")
     parser.add_argument("--only", choices=GRIDS, help="one spec, to look for its grid")
     parser.add_argument("--lr", type=float, action="append", help="instead of the grid; may be given several times")
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "bench/results/lr_study.json")
     args = parser.parse_args()
+    refuse_other_differences()
 
     runs = [{"spec": spec, "base_lr": base_lr} for spec, grid in GRIDS.items() if args.only in (None, spec) for base_lr in args.lr or grid]
     with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
@@ -61,17 +69,16 @@ def main():
         waiting = [(run, pool.submit(train, args.program, run["spec"], run["base_lr"], args, pathlib.Path(folder))) for run in reversed(runs)]
         for run, future in waiting:
             result = future.result()
-            run.update({key: result[key] for key in ("validation_loss", "train_loss")}, seconds=round(result["seconds"], 1))
+            run.update({key: result[key] for key in ("validation_loss", "train_loss")})
 
     specs = [spec for spec in GRIDS if any(run["spec"] == spec for run in runs)]
     best = {spec: min((run for run in runs if run["spec"] == spec), key=lambda run: run["validation_loss"]) for spec in specs}
-    print("| spec | base_lr | validation loss | training loss | seconds |\n|---|---:|---:|---:|---:|")
+    print("| spec | base_lr | validation loss | training loss |\n|---|---:|---:|---:|")
     for run in runs:
         mark = "**" if run is best[run["spec"]] else ""
-        print(f"| {run['spec']} | {run['base_lr']:g} | {mark}{run['validation_loss']:.3f}{mark} | {run['train_loss']:.3f} "
-              f"| {run['seconds']:.0f} |")
+        print(f"| {run['spec']} | {run['base_lr']:g} | {mark}{run['validation_loss']:.3f}{mark} | {run['train_loss']:.3f} |")
     print(f"\ntext: {result['data_bytes']} bytes, sha256 `{result['data_sha256']}`; validation on {result['validation_windows']} "
-          f"windows that do not overlap; {args.steps} steps, seed {args.seed}, one thread a run")
+          f"windows that do not overlap; {STEPS} steps, seed {args.seed}, one thread a run")
     at_an_end = []
     for spec in specs:
         rates = sorted(run["base_lr"] for run in runs if run["spec"] == spec)
@@ -82,7 +89,7 @@ def main():
         print(f"best against best: Muon + AdamW is {difference:.3f} nats a byte lower than AdamW")
         args.out.parent.mkdir(parents=True, exist_ok=True)
         args.out.write_text(json.dumps({
-            "data_bytes": result["data_bytes"], "data_sha256": result["data_sha256"], "steps": args.steps, "seed": args.seed,
+            "data_bytes": result["data_bytes"], "data_sha256": result["data_sha256"], "steps": STEPS, "seed": args.seed,
             "validation_windows": result["validation_windows"],
             "specs": {spec: spec_settings(spec) for spec in specs}, "runs": runs,
             "best": {spec: best[spec]["base_lr"] for spec in specs}, "difference": difference,

@@ -34,7 +34,7 @@ class Router {
   Routing run() {
     for (const auto& info : table_.parameters()) {
       out_.routes.push_back(route(info));
-      if (info.tied()) check_tie(info);
+      if (info.tied() && info.requires_grad) check_tie(info);
     }
     return std::move(out_);
   }

@@ -301,7 +301,9 @@ LoadReport ComposedOptimizer::Impl::load(const std::string& path) {
       }
       const auto& before = index.get(saved, "planned_options", Json::Kind::object);
       const auto& live = index.get(saved, "options", Json::Kind::object);
-      for (const auto& [name, value] : group->options) {
+      for (const auto& option : group->options) {
+        const auto& name = option.first;  // plain references: clang 14 cannot capture structured bindings
+        const auto& value = option.second;
         const auto* then = before.find(name);
         if (then == nullptr) {
           const auto& fallback = registry.find(group->plugin)->table.find(name)->default_value;
