@@ -49,8 +49,10 @@ std::string write_tensor_file(const std::string& path, const std::vector<Safeten
                               const std::map<std::string, std::string>& metadata,
                               const std::function<at::Tensor(const SafetensorsEntry&)>& next) {
   AtomicFile file(path);
-  file.write(make_safetensors_header(entries, metadata));
+  const auto header = make_safetensors_header(entries, metadata);
+  file.write(header);
   Checksum checksum;
+  checksum.add(header.data(), header.size());
   for (const auto& entry : entries) {
     const auto tensor = next(entry).contiguous();
     const auto bytes = static_cast<std::size_t>(tensor.nbytes());
@@ -82,9 +84,10 @@ TensorFile::TensorFile(const std::string& path) : path_(path) {
   if (!header) throw CheckpointError(render(diagnostics, {}));
   header_ = std::move(*header);
   const auto bytes = header_.entries.empty() ? 0 : header_.entries.back().end;
+  head_.resize(static_cast<std::size_t>(header_.data_start));
   data_ = at::empty({std::max<std::int64_t>(bytes, 1)}, at::TensorOptions().dtype(at::kByte));
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), &std::fclose);
-  if (!file || std::fseek(file.get(), static_cast<long>(header_.data_start), SEEK_SET) != 0 ||
+  if (!file || std::fread(head_.data(), 1, head_.size(), file.get()) != head_.size() ||
       std::fread(data_.data_ptr(), 1, static_cast<std::size_t>(bytes), file.get()) != static_cast<std::size_t>(bytes)) {
     throw CheckpointError(fmt::format("cannot read {}: {}", path, std::strerror(errno)));
   }
@@ -100,6 +103,7 @@ at::Tensor TensorFile::tensor(const std::string& name) const {
 
 std::string TensorFile::checksum() const {
   Checksum checksum;
+  checksum.add(head_.data(), head_.size());
   for (const auto& entry : header_.entries) {
     checksum.add(static_cast<const char*>(data_.const_data_ptr()) + entry.begin,
                  static_cast<std::size_t>(entry.bytes()));

@@ -18,8 +18,8 @@ std::string safetensors_dtype(at::ScalarType type);
 at::ScalarType scalar_type_of(const std::string& safetensors_name);
 
 /// Writes a safetensors file, atomically. `entries` as lay_out_safetensors returned them; `next` is called once an
-/// entry, in order, and gives a CPU tensor of its dtype and shape. Returns the checksum of the data. Throws
-/// CheckpointError.
+/// entry, in order, and gives a CPU tensor of its dtype and shape. Returns the checksum of header and data.
+/// Throws CheckpointError.
 std::string write_tensor_file(const std::string& path, const std::vector<SafetensorsEntry>& entries,
                               const std::map<std::string, std::string>& metadata,
                               const std::function<at::Tensor(const SafetensorsEntry&)>& next);
@@ -35,11 +35,13 @@ class TensorFile {
   const SafetensorsHeader& header() const { return header_; }
   /// A view of the entry's bytes (alive as long as the file object). Throws CheckpointError if there is no such entry.
   at::Tensor tensor(const std::string& name) const;
+  /// Of header and data: any flipped bit changes it.
   std::string checksum() const;
 
  private:
   std::string path_;
   SafetensorsHeader header_;
+  std::string head_;  ///< the header's bytes, its length field included
   at::Tensor data_;
 };
 

@@ -26,7 +26,7 @@ constexpr auto describe(of<OffenderOptions>) {
 /// Heavy-ball SGD on blocks, with one thing wrong.
 class Offender final : public Optimizer {
  public:
-  explicit Offender(Fault fault) : fault_(fault) {}
+  explicit Offender(Fault fault = Fault::none) : fault_(fault) {}
 
   void begin(Pieces pieces, const Step& step) override {
     const auto& o = step.options<OffenderOptions>();
@@ -70,7 +70,7 @@ class Offender final : public Optimizer {
 void judge(Fault fault, void (*law)(const conformance::Subject&)) {
   auto registry = builtin_registry();
   auto descriptor = describe_optimizer<Offender, OffenderOptions>(
-      {.name = "offender", .slots = {{.name = "momentum"}}, .traits = {.unit = Unit::matrix, .scale_free = false}});
+      {.name = "offender", .doc = "Wrong in one way.", .slots = {{.name = "momentum"}}, .traits = {.unit = Unit::matrix, .scale_free = false}});
   descriptor.make = [fault] { return std::make_unique<Offender>(fault); };
   registry.add(std::move(descriptor));
   law(conformance::Subject(registry, *registry.find("offender")));

@@ -110,18 +110,20 @@ void gradients_are_never_written(const Subject& subject) {
   }
 }
 
-/// A 2-3-1 sigmoid net on XOR; biases are a third input, since matrix plugins take no vectors.
+/// A 2-3-1 sigmoid net that learns AND from fixed weights; biases are a third input, since matrix plugins take no vectors.
 void loss_falls(const Subject& subject) {
   const testing::Threads one(1);
   const auto x = at::tensor({0., 0., 1., 0., 1., 1., 1., 0., 1., 1., 1., 1.}, at::kFloat).view({4, 3});
-  const auto y = at::tensor({0., 1., 1., 0.}, at::kFloat).view({4, 1});
+  const auto y = at::tensor({0., 0., 0., 1.}, at::kFloat).view({4, 1});
   Setup setup;
   setup.seed = 304;
   setup.items = {{"hidden", {3, 3}}, {"out", {1, 3}}};
   double best = INFINITY;
-  for (const double lr : {3.0, 1.0, 0.3, 0.1, 0.03, 0.01}) {
+  for (const double lr : {1.0, 0.1, 0.01}) {
     setup.lr = lr;
     Bench bench(subject, setup);
+    bench.param("hidden").detach().copy_(testing::portable(1, {3, 3}));
+    bench.param("out").detach().copy_(testing::portable(2, {1, 3}));
     const auto loss = [&] {
       const auto hidden = at::sigmoid(x.matmul(bench.param("hidden").t()));  // [4, 3]
       return at::sigmoid(hidden.matmul(bench.param("out").t())).sub(y).square().mean();
@@ -138,7 +140,7 @@ void loss_falls(const Subject& subject) {
     best = std::min(best, loss().item<double>() / first);
   }
   INFO("plugin ", subject.descriptor.name);
-  CHECK(best < 0.98);
+  CHECK(best < 0.9);  // plain gradient descent reaches 0.58
 }
 
 void nonfinite_gradient_skips_the_whole_step(const Subject& subject) {
