@@ -12,6 +12,8 @@ import concurrent.futures
 import json
 import os
 import pathlib
+import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -25,17 +27,23 @@ GRIDS = {
 
 
 def train(program, spec, base_lr, args, folder):
-    command = [
-        program, "--spec", ROOT / "examples" / "specs" / f"{spec}.json", "--base-lr", base_lr, "--data", args.data,
-        "--steps", STEPS, "--seed", args.seed, "--out", folder / f"{spec}-{base_lr}",
-        "--checkpoint-every", 0, "--validate-every", 0, "--sample", 0, "--quiet", "--format", "json",
-    ]
-    # One thread a run and several runs at once: quicker than the other way round for a model this small, and the number of threads,
-    # which changes the last bits of matrix products and with them the loss a little, is the same on every machine.
+    run = folder / f"{spec}-{base_lr:g}"
+    quiet = ["--checkpoint-every", 100, "--validate-every", 0, "--sample", 0, "--quiet", "--format", "json"]
+    if (run / "checkpoint" / "index.json").exists():  # of a study that was interrupted: goes on with the same bits
+        command = [program, "--resume", run, *quiet]
+    else:
+        shutil.rmtree(run, ignore_errors=True)
+        spec_file = ROOT / "examples" / "specs" / f"{spec}.json"
+        command = [program, "--spec", spec_file, "--base-lr", base_lr, "--data", args.data, "--steps", STEPS, "--seed", args.seed,
+                   "--out", run, *quiet]
+    # One thread a run and several runs at once: quicker than the other way round for a model this small, and the number of
+    # threads, which changes the last bits of matrix products and with them the loss a little, is the same on every machine.
     environment = dict(os.environ, OMP_NUM_THREADS="1")
     done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, text=True, check=True, env=environment)
     result = json.loads(done.stdout)
-    print(f"{spec} base_lr {base_lr:g}: validation {result['validation_loss']:.4f}, {result['seconds']:.0f} s", file=sys.stderr, flush=True)
+    records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    result["train_loss"] = statistics.mean([record["loss"] for record in records if record.get("group") == "train"][-20:])
+    print(f"{spec} base_lr {base_lr:g}: validation {result['validation_loss']:.4f}", file=sys.stderr, flush=True)
     return result
 
 
@@ -57,16 +65,18 @@ def main():
     parser.add_argument("--program", default=ROOT / "build/release/bin/train_gpt", help="the built train_gpt")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="runs at once (default: the number of processors)")
+    parser.add_argument("--keep", type=pathlib.Path, help="folder for the runs; given again, an interrupted study goes on there")
     parser.add_argument("--only", choices=GRIDS, help="one spec, to look for its grid")
     parser.add_argument("--lr", type=float, action="append", help="instead of the grid; may be given several times")
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "bench/results/lr_study.json")
     args = parser.parse_args()
     refuse_other_differences()
 
-    runs = [{"spec": spec, "base_lr": base_lr} for spec, grid in GRIDS.items() if args.only in (None, spec) for base_lr in args.lr or grid]
-    with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
+    runs = [{"spec": spec, "base_lr": base_lr} for spec in GRIDS if args.only in (None, spec) for base_lr in args.lr or GRIDS[spec]]
+    with tempfile.TemporaryDirectory() as temporary, concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
+        folder = args.keep or pathlib.Path(temporary)
         # Slowest first, so that no long run is left over at the end.
-        waiting = [(run, pool.submit(train, args.program, run["spec"], run["base_lr"], args, pathlib.Path(folder))) for run in reversed(runs)]
+        waiting = [(run, pool.submit(train, args.program, run["spec"], run["base_lr"], args, folder)) for run in reversed(runs)]
         for run, future in waiting:
             result = future.result()
             run.update({key: result[key] for key in ("validation_loss", "train_loss")})

@@ -69,8 +69,8 @@ void warn_of_schedules(const switchyard::Plan& plan, std::int64_t steps) {
   for (const auto& group : plan.groups) {
     for (const auto& [option, schedule] : group.schedules) {
       if (schedule.total > 0 && schedule.total != steps) {
-        fmt::print(stderr, "note: the {} schedule of `{}` runs over {} steps (its `total`), this run over {}\n", option, group.id,
-                   schedule.total, steps);
+        fmt::print(stderr, "note: the {} schedule of `{}` runs over {} steps (its `total`), this run over {}\n", option,
+                   group.id, schedule.total, steps);
       }
     }
   }

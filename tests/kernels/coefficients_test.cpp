@@ -69,8 +69,8 @@ TEST_CASE("coefficients: the validator's verdicts at every delta") {
   const std::set<std::string> sign{"aol_old", "cubic5"};
   const std::set<std::string> unsafe{"aol_old", "cubic5", "pe_raw", "cans"};
   const std::set<std::string> within_101{"polar_express", "polar_express8", "pe_repo", "pe_eo"};
-  const std::set<std::string> within_105{"jordan",   "you5",       "you6",   "polar_express_105", "tight5s", "aol_new",
-                                         "simple12", "deepseekv4", "taylor3", "taylor5"};
+  const std::set<std::string> within_105{"jordan",  "you5",     "you6",       "polar_express_105", "tight5s",
+                                         "aol_new", "simple12", "deepseekv4", "taylor3",           "taylor5"};
   std::map<std::string, std::vector<Coefficients>> all;
   for (const std::string& name : coefficient_set_names()) all[name] = coefficient_set(name);
   all["polar_express8"] = coefficient_set("polar_express", 8);

@@ -11,16 +11,27 @@ using namespace switchyard;
 
 namespace {
 
-enum class Fault : std::uint8_t { none, writes_gradient, ignores_scale, sees_position, idle_option, wrong_decay, moves_on_zero, counts_neighbours,
-                                  hides_state, allocates };
+enum class Fault : std::uint8_t {
+  none,
+  writes_gradient,
+  ignores_scale,
+  sees_position,
+  idle_option,
+  wrong_decay,
+  moves_on_zero,
+  counts_neighbours,
+  hides_state,
+  allocates
+};
 
 struct OffenderOptions {
   double momentum = 0.5;
   double weight_decay = 0;
 };
 constexpr auto describe(of<OffenderOptions>) {
-  return options(option("momentum", &OffenderOptions::momentum, half_open(0, 1), "mu"),
-                 option("weight_decay", &OffenderOptions::weight_decay, at_least(0), "wd").role(OptionRole::weight_decay));
+  return options(
+      option("momentum", &OffenderOptions::momentum, half_open(0, 1), "mu"),
+      option("weight_decay", &OffenderOptions::weight_decay, at_least(0), "wd").role(OptionRole::weight_decay));
 }
 
 /// Heavy-ball SGD on blocks, with one thing wrong.
@@ -34,7 +45,8 @@ class Offender final : public Optimizer {
     for (auto& piece : pieces) {
       const double scale = fault_ == Fault::ignores_scale ? 1.0 : step.grad_scale;
       const double mu = fault_ == Fault::idle_option ? 0.5 : o.momentum;
-      kernels::pointwise(kernels::compute_type(piece.work), {kernels::in(piece.grad), kernels::inout(piece.state[0]), kernels::out(piece.work)},
+      kernels::pointwise(kernels::compute_type(piece.work),
+                         {kernels::in(piece.grad), kernels::inout(piece.state[0]), kernels::out(piece.work)},
                          [&](auto x, std::int64_t n) {
                            using C = typename decltype(x)::scalar;
                            for (std::int64_t i = 0; i < n; ++i) {
@@ -50,15 +62,20 @@ class Offender final : public Optimizer {
   }
   void transform(Stack& stack, const Step&) override {
     if (fault_ == Fault::counts_neighbours) stack.work.mul_(1.0 + 0.01 * static_cast<double>(stack.size()));
-    if (fault_ == Fault::allocates) stack.work.copy_(at::empty({40, stack.size(), stack.work.size(1), stack.work.size(2)}, stack.work.options()).select(0, 1).copy_(stack.work));
+    if (fault_ == Fault::allocates)
+      stack.work.copy_(at::empty({40, stack.size(), stack.work.size(1), stack.work.size(2)}, stack.work.options())
+                           .select(0, 1)
+                           .copy_(stack.work));
   }
   void finish(Pieces pieces, const Step& step) override {
     for (auto& piece : pieces) {
       const double decay = fault_ == Fault::wrong_decay ? step.options<OffenderOptions>().weight_decay : piece.decay;
-      kernels::pointwise(kernels::compute_type(piece.work), {kernels::inout(piece.param), kernels::in(piece.work)}, [&](auto x, std::int64_t n) {
-        using C = typename decltype(x)::scalar;
-        for (std::int64_t i = 0; i < n; ++i) x[0][i] = x[0][i] * static_cast<C>(1 - decay) - static_cast<C>(piece.lr) * x[1][i];
-      });
+      kernels::pointwise(kernels::compute_type(piece.work), {kernels::inout(piece.param), kernels::in(piece.work)},
+                         [&](auto x, std::int64_t n) {
+                           using C = typename decltype(x)::scalar;
+                           for (std::int64_t i = 0; i < n; ++i)
+                             x[0][i] = x[0][i] * static_cast<C>(1 - decay) - static_cast<C>(piece.lr) * x[1][i];
+                         });
     }
   }
 
@@ -69,8 +86,11 @@ class Offender final : public Optimizer {
 
 void judge(Fault fault, void (*law)(const conformance::Subject&)) {
   auto registry = builtin_registry();
-  auto descriptor = describe_optimizer<Offender, OffenderOptions>(
-      {.name = "offender", .doc = "Wrong in one way.", .slots = {{.name = "momentum"}}, .traits = {.unit = Unit::matrix, .scale_free = false}});
+  auto descriptor =
+      describe_optimizer<Offender, OffenderOptions>({.name = "offender",
+                                                     .doc = "Wrong in one way.",
+                                                     .slots = {{.name = "momentum"}},
+                                                     .traits = {.unit = Unit::matrix, .scale_free = false}});
   descriptor.make = [fault] { return std::make_unique<Offender>(fault); };
   registry.add(std::move(descriptor));
   law(conformance::Subject(registry, *registry.find("offender")));
@@ -79,14 +99,36 @@ void judge(Fault fault, void (*law)(const conformance::Subject&)) {
 }  // namespace
 
 TEST_CASE("conformance catches: nothing in a plugin without a fault") { judge(Fault::none, conformance::all_laws); }
-TEST_CASE("conformance catches: a written gradient" * doctest::should_fail()) { judge(Fault::writes_gradient, conformance::gradients_are_never_written); }
-TEST_CASE("conformance catches: an ignored gradient scale" * doctest::should_fail()) { judge(Fault::ignores_scale, conformance::loss_scale_equals_scaled_gradients); }
-TEST_CASE("conformance catches: an ignored clip" * doctest::should_fail()) { judge(Fault::ignores_scale, conformance::clipping_changes_the_update); }
-TEST_CASE("conformance catches: work that depends on its place in a shard" * doctest::should_fail()) { judge(Fault::sees_position, conformance::ranks_change_no_bit); }
-TEST_CASE("conformance catches: an option without effect" * doctest::should_fail()) { judge(Fault::idle_option, conformance::every_option_has_an_effect); }
-TEST_CASE("conformance catches: decay without the learning rate" * doctest::should_fail()) { judge(Fault::wrong_decay, conformance::weight_decay_follows_its_formula); }
-TEST_CASE("conformance catches: movement without a gradient" * doctest::should_fail()) { judge(Fault::moves_on_zero, conformance::zero_gradient_moves_nothing); }
-TEST_CASE("conformance catches: a block that feels its neighbours" * doctest::should_fail()) { judge(Fault::counts_neighbours, conformance::neighbours_change_no_bit); }
-TEST_CASE("conformance catches: blocks that feel views' other parts" * doctest::should_fail()) { judge(Fault::counts_neighbours, conformance::views_equal_separate_parameters); }
-TEST_CASE("conformance catches: state outside the slots" * doctest::should_fail()) { judge(Fault::hides_state, conformance::failing_plugin_poisons); }
-TEST_CASE("conformance catches: a workspace that nobody printed" * doctest::should_fail()) { judge(Fault::allocates, conformance::memory_stays_within_the_printed_workspace); }
+TEST_CASE("conformance catches: a written gradient" * doctest::should_fail()) {
+  judge(Fault::writes_gradient, conformance::gradients_are_never_written);
+}
+TEST_CASE("conformance catches: an ignored gradient scale" * doctest::should_fail()) {
+  judge(Fault::ignores_scale, conformance::loss_scale_equals_scaled_gradients);
+}
+TEST_CASE("conformance catches: an ignored clip" * doctest::should_fail()) {
+  judge(Fault::ignores_scale, conformance::clipping_changes_the_update);
+}
+TEST_CASE("conformance catches: work that depends on its place in a shard" * doctest::should_fail()) {
+  judge(Fault::sees_position, conformance::ranks_change_no_bit);
+}
+TEST_CASE("conformance catches: an option without effect" * doctest::should_fail()) {
+  judge(Fault::idle_option, conformance::every_option_has_an_effect);
+}
+TEST_CASE("conformance catches: decay without the learning rate" * doctest::should_fail()) {
+  judge(Fault::wrong_decay, conformance::weight_decay_follows_its_formula);
+}
+TEST_CASE("conformance catches: movement without a gradient" * doctest::should_fail()) {
+  judge(Fault::moves_on_zero, conformance::zero_gradient_moves_nothing);
+}
+TEST_CASE("conformance catches: a block that feels its neighbours" * doctest::should_fail()) {
+  judge(Fault::counts_neighbours, conformance::neighbours_change_no_bit);
+}
+TEST_CASE("conformance catches: blocks that feel views' other parts" * doctest::should_fail()) {
+  judge(Fault::counts_neighbours, conformance::views_equal_separate_parameters);
+}
+TEST_CASE("conformance catches: state outside the slots" * doctest::should_fail()) {
+  judge(Fault::hides_state, conformance::failing_plugin_poisons);
+}
+TEST_CASE("conformance catches: a workspace that nobody printed" * doctest::should_fail()) {
+  judge(Fault::allocates, conformance::memory_stays_within_the_printed_workspace);
+}

@@ -43,6 +43,10 @@ def main():
             command = line.split("  #")[0].strip()
             if command.startswith("./dev switchyard"):
                 outputs.append(output_of(command))
+            elif command == "./dev demo":
+                # A training run of minutes: what it starts is run, tiny, by tests/sh/train_gpt_resume_test.sh.
+                if not (source / "tests" / "sh" / "train_gpt_resume_test.sh").exists():
+                    failures.append("nothing runs the program that ./dev demo starts")
             elif command not in in_ci:
                 failures.append(f"README command is run by nothing: {command}")
         if shown is None:

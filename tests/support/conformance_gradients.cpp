@@ -110,7 +110,8 @@ void gradients_are_never_written(const Subject& subject) {
   }
 }
 
-/// A 2-3-1 sigmoid net that learns AND from fixed weights; biases are a third input, since matrix plugins take no vectors.
+/// A 2-3-1 sigmoid net that learns AND from fixed weights; biases are a third input, since matrix plugins take no
+/// vectors.
 void loss_falls(const Subject& subject) {
   const testing::Threads one(1);
   const auto x = at::tensor({0., 0., 1., 0., 1., 1., 1., 0., 1., 1., 1., 1.}, at::kFloat).view({4, 3});
