@@ -176,7 +176,7 @@ TEST_CASE("patterns: matching is linear, whatever the pattern") {
   const auto name = std::string(100'000, 'a') + "b";
   // 10 ms is asked for on an idle machine in a release build; the limit leaves room for sanitizers, and an exponential
   // or quadratic matcher would take minutes.
-  constexpr double limit = 1000;
+  constexpr double limit = 100;
   const std::string wide = "**" + std::string(200, '?') + "c*b";
   for (const std::string pattern :
        {"re:(a+)+c?b+c", "re:(a|aa)+c", "re:(.*a){20}c", "re:(a*)*cb", "**a**a**a**a**a**ac*b", "*a*a*a*a*a*a*ac*b",
@@ -227,15 +227,16 @@ TEST_CASE("glob: the automaton agrees with the definition on random patterns") {
 
 TEST_CASE("patterns: plain text that they claim to need is in every name that they match") {
   PatternError error;
-  for (const auto& [pattern, name] :
-       std::vector<std::pair<std::string, std::string>>{{"a.*.bc?d", "a.x.bcyd"},
-                                                        {"re:ab+c(d|e)?f{0,2}gh", "abbcgh"},
-                                                        {"re:x\\.y[.]z\\dw", "x.y.z1w"},
-                                                        {"re:a?bc*", "b"},
-                                                        {"re:a|b", "b"},
-                                                        {"re:(?i)ab", "AB"},
-                                                        {"re:ab{0}c", "ac"},
-                                                        {"re:[[:alpha:]]]x", "a]x"}}) {
+  for (const auto& pair : std::vector<std::pair<std::string, std::string>>{{"a.*.bc?d", "a.x.bcyd"},
+                                                                           {"re:ab+c(d|e)?f{0,2}gh", "abbcgh"},
+                                                                           {"re:x\\.y[.]z\\dw", "x.y.z1w"},
+                                                                           {"re:a?bc*", "b"},
+                                                                           {"re:a|b", "b"},
+                                                                           {"re:(?i)ab", "AB"},
+                                                                           {"re:ab{0}c", "ac"},
+                                                                           {"re:[[:alpha:]]]x", "a]x"}}) {
+    const auto& pattern = pair.first;
+    const auto& name = pair.second;
     const auto compiled = Pattern::compile(pattern, error);
     REQUIRE_MESSAGE(compiled != nullptr, pattern);
     REQUIRE_MESSAGE(compiled->matches(name), pattern);

@@ -71,7 +71,9 @@ void check_diagnostic(const Outcome& outcome, const Diagnostic& item, const Json
 
 void check_parameter(const PlannedParameter& parameter, const Json& want) {
   INFO("parameter ", parameter.info.name());
-  for (const auto& [key, offset, length, value] : want.members()) {
+  for (const auto& member : want.members()) {
+    const auto& key = member.key;
+    const auto& value = member.value;
     INFO("key ", key);
     if (key == "rule")
       CHECK(parameter.rule == value.as_string());

@@ -149,8 +149,10 @@ TEST_CASE("spec: a message about a pattern points into the string, behind escape
 }
 
 TEST_CASE("spec: numbers are what they say") {
-  for (const auto& [from, to] : std::vector<std::pair<std::string, std::string>>{
+  for (const auto& change : std::vector<std::pair<std::string, std::string>>{
            {"0.02", "-0.0"}, {"0.02", "1e38"}, {"0.02", "1e-45"}, {"0.02", "1"}}) {
+    const auto& from = change.first;
+    const auto& to = change.second;
     auto text = good;
     text.replace(text.find(from), from.size(), to);
     Diagnostics diagnostics;
