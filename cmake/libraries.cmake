@@ -9,13 +9,10 @@ add_library(switchyard_re2 INTERFACE)
 target_include_directories(switchyard_re2 SYSTEM INTERFACE ${re2_INCLUDE_DIRS})
 target_link_libraries(switchyard_re2 INTERFACE ${re2_LINK_LIBRARIES})
 
-# fmt is used header-only: LibTorch's include folder holds a newer fmt that shadows the system's, so the compiled system
-# library would lack the symbols. For the same reason no function with fmt types in its signature may cross from a source
-# file without LibTorch to one with it.
-find_path(SWITCHYARD_FMT_INCLUDE fmt/format.h REQUIRED)
+# Two versions of fmt, in two namespaces: source files without LibTorch use the system's; in the others LibTorch's include
+# folder comes first, and torch_fmt.cpp is the library to its headers. Hence no function with fmt's types in its signature
+# may cross from a file of one kind to one of the other. Never FMT_HEADER_ONLY: it costs three seconds a file.
+pkg_check_modules(fmt REQUIRED fmt)
 add_library(switchyard_fmt INTERFACE)
-add_compile_definitions(FMT_HEADER_ONLY)
-target_compile_definitions(switchyard_fmt INTERFACE FMT_HEADER_ONLY)
-if(NOT SWITCHYARD_FMT_INCLUDE IN_LIST CMAKE_CXX_IMPLICIT_INCLUDE_DIRECTORIES)
-  target_include_directories(switchyard_fmt SYSTEM INTERFACE ${SWITCHYARD_FMT_INCLUDE})
-endif()
+target_include_directories(switchyard_fmt SYSTEM INTERFACE ${fmt_INCLUDE_DIRS})
+target_link_libraries(switchyard_fmt INTERFACE ${fmt_LINK_LIBRARIES})

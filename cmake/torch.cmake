@@ -65,6 +65,9 @@ if(SWITCHYARD_CUDA_RUNTIME)
   target_link_libraries(switchyard_torch_runtime INTERFACE switchyard_libtorch_cuda switchyard_libc10_cuda)
 endif()
 
+add_library(switchyard_torch_fmt OBJECT ${PROJECT_SOURCE_DIR}/cmake/torch_fmt.cpp)
+target_link_libraries(switchyard_torch_fmt PRIVATE switchyard_torch)
+
 # The Python beside LibTorch, for tests that compare with PyTorch. Only a complete environment can import torch.
 if(NOT SWITCHYARD_PYTHON)
   cmake_path(SET environment NORMALIZE ${SWITCHYARD_TORCH_DIR}/../../../..)
