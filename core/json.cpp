@@ -2,11 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
+#include <unordered_map>
 
 namespace switchyard {
 
@@ -201,14 +202,12 @@ class JsonBuilder {
       diagnostics_.error("SWY-1004", "strings and keys must not contain U+0000", {span(begin, length), pointer()});
       failed_ = true;
     }
-    // The places are kept here: a search among the members for each duplicate would take quadratic time.
-    const auto [first, inserted] = frame.keys.emplace(value, KeyPlace{begin, length});
-    if (!inserted) {
+    if (const auto* first = frame.defined(value)) {
       frame.skip = true;
       auto& finding =
           diagnostics_.error("SWY-1003", fmt::format("duplicate key `{}`", value), {span(begin, length), pointer()});
       finding.label = "defined again";
-      finding.related.push_back({"first defined here", {span(first->second.begin, first->second.length), ""}});
+      finding.related.push_back({"first defined here", {span(first->key_offset, first->key_length), ""}});
     }
     return true;
   }
@@ -235,17 +234,26 @@ class JsonBuilder {
   Json take() { return std::move(root_); }
 
  private:
-  struct KeyPlace {
-    std::size_t begin = 0;
-    std::size_t length = 0;
-  };
   struct Frame {
     Json value;
     std::string pending_key;
     std::size_t pending_at = 0;
     std::size_t pending_length = 0;
-    std::map<std::string, KeyPlace> keys;
     bool skip = false;
+    /// Position of each key, for objects with many: a search among the members for each key would take quadratic time.
+    std::unordered_map<std::string, std::size_t> places;
+
+    const Json::Member* defined(const std::string& key) {
+      constexpr std::size_t few = 16;
+      const auto& members = value.members();
+      if (members.size() <= few) {
+        const auto at = std::find_if(members.begin(), members.end(), [&](const auto& one) { return one.key == key; });
+        return at == members.end() ? nullptr : &*at;
+      }
+      for (auto i = places.size(); i < members.size(); ++i) places.emplace(members[i].key, i);
+      const auto at = places.find(key);
+      return at == places.end() ? nullptr : &members[at->second];
+    }
   };
 
   Span span(std::size_t begin, std::size_t length) const { return {*file_, begin, length}; }
