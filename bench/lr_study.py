@@ -21,8 +21,8 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 STEPS = 500  # the `total` of the specs' schedules
 GRIDS = {
-    "gpt_adamw": [0.001, 0.002, 0.004, 0.008],
-    "gpt_muon_adamw": [0.01, 0.02, 0.04, 0.08],
+    "gpt_adamw": [0.001, 0.002, 0.004, 0.008, 0.016],
+    "gpt_muon_adamw": [0.01, 0.02, 0.04, 0.08, 0.16],
 }
 
 
