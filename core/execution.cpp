@@ -59,6 +59,8 @@ void form_batches(ExecutionGroup& group, const std::vector<const PlannedParamete
       batch.entries.assign(entries.begin() + static_cast<std::ptrdiff_t>(begin),
                            entries.begin() + static_cast<std::ptrdiff_t>(end));
       batch.bytes = slot * static_cast<std::int64_t>(end - begin);
+      if (group.descriptor->scratch)
+        batch.scratch = group.descriptor->scratch(batch.out, batch.in, batch.work, group.settings);
       group.batches.push_back(std::move(batch));
     }
   }
@@ -114,18 +116,30 @@ std::vector<ExecutionGroup> execution_groups(const std::vector<const PlannedPara
   }
   std::vector<ExecutionGroup> out;
   for (auto& [key, execution] : formed) {
-    if (execution.descriptor->needs_matrix()) form_batches(execution, parameters, workspace);
+    if (execution.descriptor->needs_matrix()) {
+      form_batches(execution, parameters, workspace);
+    } else if (execution.descriptor->scratch) {
+      for (const auto i : execution.parameters) {
+        const auto bytes = execution.descriptor->scratch(parameters[i]->info.numel(), 1, work_dtype(execution.dtype),
+                                                         execution.settings);
+        execution.scratch = std::max(execution.scratch, bytes);
+      }
+    }
     out.push_back(std::move(execution));
   }
   return out;
 }
 
-std::int64_t peak_workspace(const std::vector<ExecutionGroup>& groups) {
-  std::int64_t peak = 0;
+Workspace peak_workspace(const std::vector<ExecutionGroup>& groups) {
+  Workspace most;
   for (const auto& group : groups) {
-    for (const auto& batch : group.batches) peak = std::max(peak, batch.bytes);
+    most.peak = std::max(most.peak, group.scratch);
+    for (const auto& batch : group.batches) {
+      most.stack = std::max(most.stack, batch.bytes);
+      most.peak = std::max(most.peak, batch.bytes + batch.scratch);
+    }
   }
-  return peak;
+  return most;
 }
 
 }  // namespace switchyard

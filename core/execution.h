@@ -21,6 +21,7 @@ struct PlannedBatch {
   Dtype work = Dtype::float32;
   std::vector<BlockRef> entries;  ///< in order of key and block
   std::int64_t bytes = 0;         ///< of the stack, with copies of the parameters where the plugin needs them
+  std::int64_t scratch = 0;       ///< bytes of the plugin's own temporaries (OptimizerDescriptor::scratch)
 };
 
 /// Parameters that one call of a plugin may see together: (plugin, options and schedules other than those of lr and
@@ -32,6 +33,7 @@ struct ExecutionGroup {
   std::vector<std::pair<std::string, Schedule>> schedules;  ///< of options; not of lr or decay
   std::vector<std::size_t> parameters;                      ///< in order of key
   std::vector<PlannedBatch> batches;                        ///< empty for element-wise plugins
+  std::int64_t scratch = 0;                                 ///< bytes of temporaries of a plugin without stacks
 };
 
 /// Forms the groups; frozen parameters are in none. They depend on the plan alone, so all ranks form the same.
@@ -42,8 +44,12 @@ std::vector<ExecutionGroup> execution_groups(const std::vector<const PlannedPara
 /// The default bound of a stack in bytes.
 constexpr std::int64_t default_workspace = std::int64_t{256} << 20;
 
-/// The largest stack: what a step holds at once besides state.
-std::int64_t peak_workspace(const std::vector<ExecutionGroup>& groups);
+/// What a step holds at once besides state, on one rank.
+struct Workspace {
+  std::int64_t stack = 0;  ///< bytes of the largest stack; at most the bound, or one block
+  std::int64_t peak = 0;   ///< most bytes of a stack and its plugin's temporaries
+};
+Workspace peak_workspace(const std::vector<ExecutionGroup>& groups);
 
 /// Bytes of one slot of a stack: packed rows, padded so that every slot starts on a 64-byte boundary.
 std::int64_t padded_bytes(std::int64_t elements, std::int64_t element_size);

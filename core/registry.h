@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/describe.h"
+#include "core/dtype.h"
 #include "core/scale.h"
 
 namespace switchyard {
@@ -71,6 +72,10 @@ struct OptimizerDescriptor {
   Traits traits{};
   /// FLOPs of transform for one block [out, in]; empty for plugins without transform, or loaded from JSON.
   std::function<double(std::int64_t out, std::int64_t in, const OptionValues&)> flops{};
+  /// Most bytes that a call allocates at a time beside its stack of blocks [out, in] with `work` elements (plugins
+  /// without stacks: beside one parameter of `out` elements, in = 1), buffers inside BLAS not counted. Part of the
+  /// workspace that the plan prints. Empty: none, or loaded from JSON.
+  std::function<std::int64_t(std::int64_t out, std::int64_t in, Dtype work, const OptionValues&)> scratch{};
   /// What options that depend on the machine resolve to here and why ("dtype auto -> bfloat16: ..."); "" if none does.
   /// Not part of any hash, but ranks must agree. May be empty.
   std::function<std::string(const OptionValues&)> resolved{};

@@ -146,6 +146,14 @@ void all_matrices(const at::Tensor& x, at::Tensor& out, const Shape& shape, cons
 
 }  // namespace
 
+std::int64_t orthogonalize_bytes(std::int64_t m, std::int64_t n, at::ScalarType x, const NewtonSchulz& options) {
+  const Shape shape{m, n};
+  const auto line = [](std::int64_t bytes) { return (bytes + 63) / 64 * 64; };  // what the allocator gives
+  const auto iterated = static_cast<std::int64_t>(c10::elementSize(options.dtype));
+  return 2 * line(m * n * iterated) + 2 * line(shape.rows() * shape.rows() * iterated) +
+         line(m * n * static_cast<std::int64_t>(c10::elementSize(x)));
+}
+
 at::Tensor orthogonalize(const at::Tensor& x, const NewtonSchulz& options) {
   const auto refuse = [](const std::string& why) { throw std::invalid_argument("orthogonalize: " + why); };
   if (!x.defined() || x.dim() < 2) refuse("expected a tensor [..., m, n] with at least 2 dimensions");

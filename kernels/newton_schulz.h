@@ -32,6 +32,11 @@ struct NewtonSchulz {
 
 inline constexpr std::int64_t kOneThreadSide = 1024;
 
+/// Bytes that `orthogonalize` allocates for one matrix [m, n]: with r = min(m, n) and c = max(m, n), two [r, c] and two
+/// [r, r] in the iteration's dtype, and the result in x's.
+[[nodiscard]] std::int64_t orthogonalize_bytes(std::int64_t m, std::int64_t n, at::ScalarType x,
+                                               const NewtonSchulz& options);
+
 /// What `dtype: auto` means on this processor, and why (one sentence for the plan).
 struct DtypeChoice {
   at::ScalarType dtype;

@@ -150,6 +150,11 @@ double flops(std::int64_t out, std::int64_t in, const OptionValues& values) {
   return static_cast<double>(read_options<MuonOptions>(values).ns_steps) * (4 * m * m * n + 2 * m * m * m);
 }
 
+std::int64_t scratch(std::int64_t out, std::int64_t in, Dtype work, const OptionValues& values) {
+  const auto type = work == Dtype::float64 ? at::kDouble : at::kFloat;
+  return kernels::orthogonalize_bytes(out, in, type, iteration(read_options<MuonOptions>(values), type));
+}
+
 /// A set cut short or run on may leave (0, 2]; such an iteration would flip or blow up singular values. 0.005 bounds
 /// how far above 1 the largest singular value can lie: the norm is exact and the cast comes after the division.
 std::string check(const OptionValues& values) {
@@ -175,6 +180,7 @@ SWITCHYARD_PLUGIN(muon) {
                                              .slots = {{.name = "momentum"}},
                                              .traits = {.unit = Unit::matrix, .master = true, .scale_free = true},
                                              .flops = flops,
+                                             .scratch = scratch,
                                              .resolved = resolved,
                                              .check = check}));
 }

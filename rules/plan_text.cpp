@@ -195,8 +195,11 @@ std::string execution_text(const Plan& plan, const Registry& registry, std::size
   auto out = fmt::format("exec   {}: {}\n", counted(static_cast<long long>(texts.size()), "group"),
                          joined(texts, ", ", limit));
   if (batches > 0) {
-    out += fmt::format("stacks {}, at most {} at once (bound {})\n", batches, bytes_text(peak_workspace(groups)),
-                       bytes_text(default_workspace));
+    const auto workspace = peak_workspace(groups);
+    out += fmt::format("stacks {}, at most {} each (bound {}), {} at once with temporaries\n", batches,
+                       bytes_text(workspace.stack), bytes_text(default_workspace), bytes_text(workspace.peak));
+  } else if (const auto workspace = peak_workspace(groups); workspace.peak > 0) {
+    out += fmt::format("stacks none, at most {} of temporaries at once\n", bytes_text(workspace.peak));
   }
   for (const auto& group : plan.groups) {
     const auto* descriptor = registry.find(group.plugin);

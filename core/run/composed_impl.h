@@ -1,5 +1,6 @@
 #pragma once
 
+#include <exception>
 #include <memory>
 #include <string>
 #include <vector>
@@ -10,6 +11,8 @@
 
 namespace switchyard {
 
+class CheckpointIndex;
+
 struct OpenSink {
   std::shared_ptr<MetricSink> sink;
   std::int64_t every = 1;
@@ -18,11 +21,17 @@ struct OpenSink {
 /// Options to write and their new values.
 using OptionWrites = OptionValues;
 
+/// The schedules of a group as the checkpoint's index writes them.
+Json schedules_json(const PlannedGroup& group);
+
 struct ComposedOptimizer::Impl {
   Impl(Plan plan, const std::vector<NamedTensor>& tensors, const Registry& registry, RunOptions options);
 
   // step
   StepResult step(const StepOptions& options);
+  /// One exchange before anything changes: if any rank refuses (its own error, rethrown here) or has another plan, all
+  /// throw, and the next step may go on.
+  void agree_to_step(const std::exception_ptr& refusal, const std::string& why);
   void reform_if_changed();
   void apply(const GradCheck& check, double grad_scale, StepMeasure* measure);
   bool due(std::int64_t call) const;
@@ -41,9 +50,13 @@ struct ComposedOptimizer::Impl {
   /// The plan with the values of now; copies what writes have changed and seals it anew when needed.
   const Plan& current_plan();
 
-  // checkpoint (checkpoint.cpp)
+  // checkpoint (checkpoint.cpp, checkpoint_load.cpp)
   void save(const std::string& path);
+  Json index_of(const Plan& now, const std::string& data_name, const std::string& checksum) const;
   LoadReport load(const std::string& path);
+  struct SavedValues;
+  SavedValues read_values(const CheckpointIndex& index, const std::string& path, std::vector<std::string>& notes);
+  void take_values(const SavedValues& values);
 
   Registry registry;                   ///< our own copy: descriptors are values
   std::unique_ptr<Communicator> self;  ///< when the caller gave none

@@ -8,11 +8,25 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <exception>
 
 #include "core/run/composed_impl.h"
 #include "core/run/state_store.h"
 
 namespace switchyard {
+
+namespace {
+
+void require_same(const std::string& what, const std::vector<std::string>& of_ranks) {
+  for (std::size_t rank = 1; rank < of_ranks.size(); ++rank) {
+    if (of_ranks[rank] != of_ranks[0]) {
+      throw OptimizerError(
+          fmt::format("rank {} has another {} than rank 0: {} and {}", rank, what, of_ranks[rank], of_ranks[0]));
+    }
+  }
+}
+
+}  // namespace
 
 ComposedOptimizer::Impl::Impl(Plan given, const std::vector<NamedTensor>& tensors, const Registry& plugins,
                               RunOptions run_options)
@@ -57,12 +71,7 @@ ComposedOptimizer::Impl::Impl(Plan given, const std::vector<NamedTensor>& tensor
 }
 
 void ComposedOptimizer::Impl::same_on_all_ranks(const std::string& what, const std::string& text) const {
-  if (communicator->size() == 1) return;
-  const auto all = communicator->all_gather(text);
-  for (std::size_t rank = 1; rank < all.size(); ++rank) {
-    if (all[rank] != all[0])
-      throw OptimizerError(fmt::format("rank {} has another {} than rank 0: {} and {}", rank, what, all[rank], all[0]));
-  }
+  if (communicator->size() > 1) require_same(what, communicator->all_gather(text));
 }
 
 void ComposedOptimizer::Impl::warn(const std::string& text) const {
@@ -78,12 +87,27 @@ void ComposedOptimizer::Impl::throw_if_poisoned() const {
   if (!poison.empty()) throw OptimizerError("the optimizer is poisoned until a checkpoint is loaded: " + poison);
 }
 
-void ComposedOptimizer::Impl::reform_if_changed() {
-  // Every rank must see a write that any rank saw, so with several ranks the question is asked each step through the
-  // hash.
-  if (communicator->size() > 1) {
-    same_on_all_ranks("plan (a write through groups() or set_lr must happen on every rank)", current_plan().plan_hash);
+void ComposedOptimizer::Impl::agree_to_step(const std::exception_ptr& refusal, const std::string& why) {
+  if (communicator->size() == 1) {
+    if (refusal) std::rethrow_exception(refusal);
+    return;
   }
+  std::vector<std::string> all;
+  try {
+    all = communicator->all_gather(refusal ? "refused: " + why : current_plan().plan_hash);
+  } catch (const CommunicatorError&) {
+    if (refusal) std::rethrow_exception(refusal);
+    throw;
+  }
+  if (refusal) std::rethrow_exception(refusal);
+  for (std::size_t rank = 0; rank < all.size(); ++rank) {
+    if (all[rank].rfind("refused: ", 0) == 0)
+      throw CommunicatorError(fmt::format("rank {} {}", rank, all[rank]), static_cast<int>(rank));
+  }
+  require_same("plan (a write through groups() or set_lr must happen on every rank)", all);
+}
+
+void ComposedOptimizer::Impl::reform_if_changed() {
   if (!changed) return;
   executor->form();
   changed = false;
@@ -94,25 +118,28 @@ bool ComposedOptimizer::Impl::due(std::int64_t call) const {
 }
 
 StepResult ComposedOptimizer::Impl::step(const StepOptions& step_options) {
-  throw_if_poisoned();
-  if (!(step_options.loss_scale > 0) || !std::isfinite(step_options.loss_scale)) {
-    throw OptimizerError(fmt::format("loss_scale is {}, expected a finite number > 0", step_options.loss_scale));
-  }
   StepResult result;
+  std::exception_ptr refusal;
+  std::string why;
   try {
+    throw_if_poisoned();
+    if (!(step_options.loss_scale > 0) || !std::isfinite(step_options.loss_scale)) {
+      throw OptimizerError(fmt::format("loss_scale is {}, expected a finite number > 0", step_options.loss_scale));
+    }
     if (step_options.closure) {
       const c10::AutoGradMode enabled(true);
       result.loss = step_options.closure();
     }
     check_world(parameters);
   } catch (const std::exception& error) {
-    communicator->fail(error.what());
-    throw;
+    refusal = std::current_exception();
+    why = error.what();
   } catch (...) {
-    communicator->fail("the closure threw an exception that is not a std::exception");
-    throw;
+    refusal = std::current_exception();
+    why = "the closure threw an exception that is not a std::exception";
   }
   const c10::NoGradGuard no_grad;
+  agree_to_step(refusal, why);
   reform_if_changed();
   const auto call = calls + 1;
   std::int64_t measured = due(call) ? 1 : 0;  // sinks are open on rank 0 only
@@ -283,7 +310,7 @@ LoadReport ComposedOptimizer::load(const std::string& path) { return impl_->load
 const Plan& ComposedOptimizer::plan() const { return impl_->current_plan(); }
 std::int64_t ComposedOptimizer::applied_steps() const { return impl_->t; }
 std::int64_t ComposedOptimizer::skipped_steps() const { return impl_->skipped; }
-std::int64_t ComposedOptimizer::peak_workspace() const { return impl_->executor->peak_workspace(); }
+std::int64_t ComposedOptimizer::peak_workspace() const { return impl_->executor->peak_workspace().peak; }
 bool ComposedOptimizer::poisoned() const { return !impl_->poison.empty(); }
 
 std::int64_t ComposedOptimizer::count(const std::string& parameter) const {

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "core/run/executor_detail.h"
+#include "kernels/master.h"
 
 namespace switchyard {
 
@@ -113,12 +114,28 @@ void Executor::form() {
   execution_ = std::move(next);
 }
 
-std::int64_t Executor::peak_workspace() const {
-  std::int64_t peak = 0;
+Workspace Executor::peak_workspace() const {
+  Workspace most;
   for (const auto& group : execution_) {
-    for (const auto& batch : group.plan.batches) peak = std::max(peak, batch.bytes);
+    most.peak = std::max(most.peak, group.plan.scratch);
+    for (const auto& batch : group.batches) {
+      const auto blocks = static_cast<std::int64_t>(batch.plan.entries.size());
+      const auto stack = batch.plan.bytes / blocks * static_cast<std::int64_t>(batch.owned.size());
+      // Pieces of blocks that others own lie outside the stack.
+      std::int64_t pieces = 0;
+      for (const auto& entry : batch.plan.entries) {
+        const auto& parameter = parameters_[entry.parameter];
+        const auto& block = parameter.blocks[entry.block];
+        if (block.owner == communicator_.rank()) continue;
+        for (const auto& piece : block.geometry.pieces(parameter.rows[static_cast<std::size_t>(communicator_.rank())]))
+          pieces += block.geometry.elements(piece);
+      }
+      pieces *= size_of(batch.plan.work);
+      most.stack = std::max(most.stack, stack);
+      most.peak = std::max(most.peak, stack + pieces + (stack > 0 ? batch.plan.scratch : 0));
+    }
   }
-  return peak;
+  return most;
 }
 
 std::pair<double, double> Executor::rates(const ParameterState& parameter, std::int64_t t) const {
@@ -161,20 +178,16 @@ void Executor::step(const StepInput& input) {
     if (parameter.host.defined()) parameter.tensor.detach().copy_(parameter.host);
     // Plugins write through raw memory; autograd must learn of it as it does of any in-place operation.
     parameter.tensor.unsafeGetTensorImpl()->bump_version();
-    parameter.version = parameter.tensor._version();
   }
 }
 
-/// Someone else may have written the parameter since our last step (a loaded model, a swapped average). Where the
-/// stored value is no longer the rounded master, the stored value wins; elsewhere the master keeps its extra bits.
+/// Someone else may have written the parameter since our last step (a loaded model, a swapped average). The version
+/// counter does not tell: `data()` bypasses it.
 void Executor::refresh(ParameterState& parameter) {
-  if (parameter.tensor._version() == parameter.version) return;
   if (parameter.host.defined()) parameter.host.copy_(parameter.tensor.detach());
   // A master of runs is compared when its runs are assembled.
   if (!parameter.master.defined() || parameter.descriptor->traits.unit == Unit::run) return;
-  const auto stored = parameter.stored();
-  const auto kept = parameter.master.to(stored.scalar_type()).eq(stored);
-  parameter.master.copy_(at::where(kept, parameter.master, stored.to(parameter.master.scalar_type())));
+  kernels::adopt_writes(parameter.master, parameter.stored());
 }
 
 Piece Executor::piece_of(const ParameterState& parameter, const BlockInfo* block, std::int64_t t) const {

@@ -46,8 +46,9 @@ class Executor {
   /// Throws PluginFailure; parameters are then in an undefined state.
   void step(const StepInput& input);
 
-  /// Largest bytes of work (and copies of parameters) that a step holds at once on this rank.
-  std::int64_t peak_workspace() const;
+  /// What a step holds at once on this rank besides state and the buffers of exchanges: stacks with the blocks that it
+  /// owns, pieces of the others, and the plugin's temporaries.
+  Workspace peak_workspace() const;
 
   /// lr(p, t) and the decay factor of a parameter.
   std::pair<double, double> rates(const ParameterState& parameter, std::int64_t t) const;

@@ -2,6 +2,7 @@
 
 #include "core/run/executor_detail.h"
 #include "core/run/transfer.h"
+#include "kernels/master.h"
 
 namespace switchyard {
 
@@ -79,8 +80,7 @@ void Executor::run_flat(Group& group, const StepInput& input, const Step& step) 
       piece.param = params[i];
       piece.grad = grads[i];
       if (parameter.master.defined()) {
-        const auto kept = parameter.master.to(params[i].scalar_type()).eq(params[i]);
-        parameter.master.copy_(at::where(kept, parameter.master, params[i].to(parameter.master.scalar_type())));
+        kernels::adopt_writes(parameter.master, params[i]);
         piece.param = parameter.master;
       }
       piece.offset = parameter.owned[rank].begin;

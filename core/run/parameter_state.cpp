@@ -301,7 +301,6 @@ std::vector<ParameterState> bind_parameters(const Plan& plan, const std::vector<
     }
     if (parameter.master.defined() && parameter.descriptor->traits.unit != Unit::run)
       parameter.master.copy_(parameter.stored());
-    parameter.version = parameter.tensor._version();
   }
   return parameters;
 }
@@ -340,8 +339,6 @@ void rebind_parameters(std::vector<ParameterState>& parameters, const std::vecto
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     parameters[i].tensor = found[i]->tensor;
     parameters[i].identity = TensorIdentity::of(found[i]->tensor);
-    // Not the version of our last write: the master, if there is one, must be compared with the new elements.
-    parameters[i].version = found[i]->tensor._version() - 1;
   }
 }
 

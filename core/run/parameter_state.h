@@ -66,7 +66,6 @@ struct ParameterState {
   std::vector<Slot> slot_infos;   ///< active slots
   std::vector<at::Tensor> slots;  ///< by active slot; owner slots undefined
   at::Tensor master;              ///< fp32, with the trait, for half types
-  std::uint32_t version = 0;      ///< of the tensor after our last write; tells writes of others
   std::vector<FlatRange> owned;   ///< Unit::run: whole runs by rank
   std::vector<BlockState> blocks;
   std::int64_t count = 0;  ///< applied updates

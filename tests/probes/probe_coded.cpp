@@ -66,6 +66,9 @@ class Coded final : public Optimizer {
   }
 };
 
+/// The decoded momentum.
+std::int64_t scratch(std::int64_t out, std::int64_t in, Dtype, const OptionValues&) { return 4 * out * in + 64; }
+
 }  // namespace
 }  // namespace switchyard
 
@@ -75,5 +78,6 @@ SWITCHYARD_PLUGIN(probe_coded) {
                                                .doc = "Probe: momentum in one byte an element.",
                                                .slots = {{.name = "codes", .shape = SlotShape::code_u8, .initial = 128},
                                                          {.name = "absmax", .shape = SlotShape::per_run}},
-                                               .traits = {.unit = Unit::run, .run_option = "run", .master = true}}));
+                                               .traits = {.unit = Unit::run, .run_option = "run", .master = true},
+                                               .scratch = scratch}));
 }

@@ -56,6 +56,11 @@ class Rewrite final : public Optimizer {
   }
 };
 
+/// Gradient, parameter and momentum, and three copies in double precision for the dot product.
+std::int64_t scratch(std::int64_t out, std::int64_t in, Dtype work, const OptionValues&) {
+  return out * in * (3 * size_of(work) + 3 * 8) + 1024;
+}
+
 }  // namespace
 }  // namespace switchyard
 
@@ -64,5 +69,6 @@ SWITCHYARD_PLUGIN(probe_rewrite) {
       {.name = "probe_rewrite",
        .doc = "Probe: the complete phase makes the new parameter.",
        .slots = {{.name = "momentum", .shape = SlotShape::block_matrix}},
-       .traits = {.unit = Unit::matrix, .needs_param = true, .needs_lr = true}}));
+       .traits = {.unit = Unit::matrix, .needs_param = true, .needs_lr = true},
+       .scratch = scratch}));
 }

@@ -75,6 +75,11 @@ class RowNorm final : public Optimizer {
   }
 };
 
+/// Double copies: the block, a square or the result, the result rescaled; and a few rows.
+std::int64_t scratch(std::int64_t out, std::int64_t in, Dtype, const OptionValues&) {
+  return 8 * (3 * out * in + 5 * out) + 1024;
+}
+
 }  // namespace
 }  // namespace switchyard
 
@@ -83,5 +88,6 @@ SWITCHYARD_PLUGIN(probe_row_norm) {
       {.name = "probe_row_norm",
        .doc = "Probe: a slot per row, and the whole block's norm.",
        .slots = {{.name = "momentum"}, {.name = "row_square", .shape = SlotShape::per_out_row}},
-       .traits = {.unit = Unit::matrix, .master = true}}));
+       .traits = {.unit = Unit::matrix, .master = true},
+       .scratch = scratch}));
 }

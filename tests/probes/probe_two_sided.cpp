@@ -83,6 +83,11 @@ class TwoSided final : public Optimizer {
   }
 };
 
+/// Double copies: gradient, g, u and two products; both sides, each with its fresh gram, its identity and a quotient.
+std::int64_t scratch(std::int64_t out, std::int64_t in, Dtype, const OptionValues&) {
+  return 8 * (5 * out * in + 4 * out * out + 4 * in * in) + 1024;
+}
+
 }  // namespace
 }  // namespace switchyard
 
@@ -93,5 +98,6 @@ SWITCHYARD_PLUGIN(probe_two_sided) {
        .slots = {{.name = "left", .shape = SlotShape::out_by_out},
                  {.name = "right", .shape = SlotShape::in_by_in},
                  {.name = "mean_square", .shape = SlotShape::block_scalar}},
-       .traits = {.unit = Unit::matrix, .scale_free = true}}));
+       .traits = {.unit = Unit::matrix, .scale_free = true},
+       .scratch = scratch}));
 }

@@ -175,6 +175,7 @@ TEST_CASE("changed world: a write from outside wins over the master, where it ch
       const c10::NoGradGuard no_grad;
       bench.param("w")[2].fill_(3.0);                          // new values in one row
       bench.param("w")[3].copy_(bench.param("w")[3].clone());  // the same values in another
+      bench.param("w").data()[4].fill_(-2.0);                  // a write that the version counter does not see
     }
     bench.set_gradients(2);
     bench.param("w").mutable_grad().zero_();
@@ -183,6 +184,7 @@ TEST_CASE("changed world: a write from outside wins over the master, where it ch
     const auto after = bench.outcome();
     INFO(plugin);
     master[2].fill_(3.0);
+    master[4].fill_(-2.0);
     CHECK(same_bits(after.state.at("w/master"), master));
     CHECK(same_bits(after.params.at("w"), master.to(at::kBFloat16)));
   }
@@ -206,6 +208,63 @@ TEST_CASE("changed world: a gradient on some ranks only is an error on all, befo
   });
   for (const auto& text : said) CHECK(text.find("`net.up.bias`") != std::string::npos);
   for (const auto& text : changed) CHECK(text == "");
+}
+
+TEST_CASE("changed world: what keeps one rank from stepping stops all before any change, and the run goes on") {
+  const MixedModel model;
+  struct Reason {
+    const char* what;
+    std::function<StepResult(conformance::Bench&)> step;
+    std::function<void(conformance::Bench&)> mend;
+  };
+  const auto nothing = [](conformance::Bench&) {};
+  const std::vector<Reason> reasons = {
+      {"the closure says no",
+       [](conformance::Bench& bench) {
+         return bench.optimizer().step([]() -> at::Tensor { throw std::runtime_error("the closure says no"); });
+       },
+       nothing},
+      {"loss_scale is -1", [](conformance::Bench& bench) { return bench.optimizer().step({.loss_scale = -1}); },
+       nothing},
+      {"`embed.weight`",
+       [](conformance::Bench& bench) {
+         bench.param("embed.weight").set_data(bench.param("embed.weight").detach().clone());
+         return bench.optimizer().step();
+       },
+       [](conformance::Bench& bench) { bench.optimizer().rebind(bench.tensors()); }},
+  };
+  std::vector<std::string> problems(3);
+  ThreadWorld world(3);
+  world.run([&](Communicator& communicator) {
+    const auto rank = communicator.rank();
+    auto& problem = problems[static_cast<std::size_t>(rank)];
+    auto bench = model.bench(&communicator);
+    bench.step(1);
+    int number = 2;
+    for (const auto& reason : reasons) {
+      const auto before = bench.outcome();
+      bench.set_gradients(number);
+      std::string said = "nothing";
+      try {
+        if (rank == 1) {
+          reason.step(bench);
+        } else {
+          bench.optimizer().step();
+        }
+      } catch (const CommunicatorError& error) {
+        said = error.what();
+        if (rank == 1 || error.rank() != 1) problem += "; not of rank 1: " + said;
+      } catch (const std::exception& error) {
+        said = error.what();
+        if (rank != 1) problem += "; not a CommunicatorError: " + said;
+      }
+      if (said.find(reason.what) == std::string::npos) problem += "; said: " + said;
+      problem += first_difference(bench.outcome(), before);
+      if (rank == 1) reason.mend(bench);
+      if (!bench.step(number++).applied) problem += "; not applied";
+    }
+  });
+  for (const auto& problem : problems) CHECK(problem == "");
 }
 
 TEST_CASE("changed world: tied tensors are one parameter, updated once, found under both names") {

@@ -187,6 +187,16 @@ TEST_CASE("checkpoint: damaged, cut and lying files are refused, and the live st
       testing::write_file(data_of(folder), text);
     });
   }
+  for (int trial = 0; trial < 40; ++trial) {
+    auto at = std::uniform_int_distribution<std::size_t>(0, index_text.size() - 1)(random);
+    at = index_text.find_first_of("0123456789", at);
+    if (at == std::string::npos) continue;
+    refused("index digit at byte " + std::to_string(at), [&](const std::string& folder) {
+      auto text = index_text;
+      text[at] = text[at] == '9' ? '0' : static_cast<char>(text[at] + 1);
+      testing::write_file(index_of(folder), text);
+    });
+  }
   refused("bytes after the end", [&](const std::string& folder) {
     testing::write_file(data_of(folder), testing::read_file(data_of(folder)) + "more");
   });
@@ -202,7 +212,7 @@ TEST_CASE("checkpoint: damaged, cut and lying files are refused, and the live st
   refused("a rate below zero", [&](const std::string& folder) {
     auto text = index_text;
     const auto [begin, end] = testing::value_of(text, "lr", text.find("\"of_muon\""));
-    testing::write_file(index_of(folder), text.replace(begin, end - begin, "-1.0"));
+    testing::write_sealed(index_of(folder), text.replace(begin, end - begin, "-1.0"));
   });
   refused("a count below zero", [&](const std::string& folder) {
     auto tensors = source.optimizer().state();
@@ -233,7 +243,7 @@ TEST_CASE(
            {"momentum", "1.5"}, {"nesterov", "\"yes\""}, {"ns_steps", "0"}, {"form", "[1, 2]"}}) {
     auto text = index_text;
     const auto [begin, end] = testing::value_of(text, option, text.find("\"options\":", text.find("\"of_muon\"")));
-    testing::write_file(index_of(scratch.path("c")), text.replace(begin, end - begin, value));
+    testing::write_sealed(index_of(scratch.path("c")), text.replace(begin, end - begin, value));
     auto bench = model.bench();
     const auto hash = bench.optimizer().plan().plan_hash;
     const auto report = bench.optimizer().load(scratch.path("c"));

@@ -31,7 +31,7 @@ std::vector<Case> cases(const Registry& registry, const std::string& root) {
   std::vector<Case> out;
   for (const auto& descriptor : registry.optimizers()) {
     for (const auto dtype : {at::kFloat, at::kDouble, at::kBFloat16}) {
-      for (const int before : {1, 7}) {
+      for (const int before : {1, 7, 50}) {
         out.push_back({descriptor.name, dtype, before,
                        root + "/" + descriptor.name + "-" + c10::toString(dtype) + "-" + std::to_string(before)});
       }

@@ -102,6 +102,7 @@ Bench::Bench(const Subject& subject, const Setup& setup, Communicator* communica
   RunOptions options;
   options.communicator = communicator;
   options.workspace = setup.workspace;
+  options.host_copies = setup.host_copies;
   options.warn = [](const std::string&) {};
   optimizer_.emplace(plan_of(subject, setup, tensors_), tensors_, subject.registry, options);
 }
@@ -258,6 +259,7 @@ void all_laws(const Subject& subject) {
                          foreign_state_is_refused,
                          failing_plugin_poisons,
                          ranks_change_no_bit,
+                         host_copies_change_no_bit,
                          views_equal_separate_parameters}) {
     law(subject);
   }

@@ -59,6 +59,7 @@ struct Setup {
   double loss_scale = 1;
   std::vector<std::pair<std::string, Schedule>> schedules{};
   std::int64_t workspace = std::int64_t{256} << 20;
+  bool host_copies = false;  ///< RunOptions::host_copies
 };
 
 /// Parameters and state, whole, by name.
@@ -153,6 +154,7 @@ void foreign_state_is_refused(const Subject&);        // 21
 void failing_plugin_poisons(const Subject&);          // 23
 
 void ranks_change_no_bit(const Subject&);
+void host_copies_change_no_bit(const Subject&);
 void views_equal_separate_parameters(const Subject&);  // matrix plugins; nothing to check for others
 
 /// All of the above. Law 19 (a new process) needs a program of its own: tests/run/resume_test.cpp. 14 and 25 are about

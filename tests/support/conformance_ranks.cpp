@@ -39,15 +39,28 @@ void ranks_change_no_bit(const Subject& subject) {
     setup.items.push_back({"a31", {31, 77}, dtype});
     setup.items.push_back({"flat", {1, 9}, dtype});
     setup.items.push_back({"none", {0, 4}, dtype});
+    setup.items.push_back({"large", {128, 320}, dtype});
     setup.clip = 3.0;
     compare_worlds(subject, setup, {1, 2, 3, 4});
   }
-  Setup large;
-  large.seed = 101;
-  large.steps = 2;
-  large.options = lively_options(subject.descriptor);
-  large.items = {{"large", {128, 320}}};
-  compare_worlds(subject, large, {3});
+}
+
+void host_copies_change_no_bit(const Subject& subject) {
+  for (const auto dtype : {at::kFloat, at::kDouble, at::kBFloat16}) {
+    for (const int ranks : {1, 3}) {
+      Setup setup;
+      setup.seed = 103;
+      setup.options = lively_options(subject.descriptor);
+      setup.items = small_items(subject, dtype);
+      setup.missing = [](int step, std::size_t item) { return step == 2 && item == 0; };
+      setup.ranks = ranks;
+      setup.sharded = ranks > 1;
+      const auto direct = run(subject, setup);
+      setup.host_copies = true;
+      INFO("plugin ", subject.descriptor.name, ", dtype ", c10::toString(dtype), ", ranks ", ranks);
+      CHECK(first_difference(run(subject, setup), direct) == "");
+    }
+  }
 }
 
 void neighbours_change_no_bit(const Subject& subject) {

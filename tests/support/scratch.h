@@ -11,6 +11,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "core/sha256.h"
+
 namespace switchyard::testing {
 
 /// A new folder in the system's place for temporary files, removed at the end.
@@ -65,12 +67,20 @@ inline std::string member(const std::string& text, const std::string& key) {
   return text[begin] == '"' ? text.substr(begin + 1, end - begin - 2) : text.substr(begin, end - begin);
 }
 
-/// Replaces the first value of a key in a file; `raw` is JSON, or a bare text for members that are strings.
+/// Writes an edited checkpoint index with the checksum that its text has now: an edit that only its meaning gives away.
+inline void write_sealed(const std::string& path, std::string text) {
+  const auto [begin, end] = value_of(text, "index_sha256");
+  text.replace(begin, end - begin, "\"" + std::string(64, '0') + "\"");
+  const auto checksum = sha256(text);
+  write_file(path, text.replace(begin + 1, checksum.size(), checksum));
+}
+
+/// Replaces the first value of a key in a checkpoint index; `raw` is JSON, or a bare text for members that are strings.
 inline void set_member(const std::string& path, const std::string& key, const std::string& raw) {
   auto text = read_file(path);
   const auto [begin, end] = value_of(text, key);
   text.replace(begin, end - begin, text[begin] == '"' && raw.front() != '"' ? "\"" + raw + "\"" : raw);
-  write_file(path, text);
+  write_sealed(path, text);
 }
 
 /// Removes every `"key": value` of the members `options` and `planned_options` from an index: a checkpoint of an older
@@ -97,7 +107,7 @@ inline void remove_option(const std::string& path, const std::string& key) {
       text.replace(open + 1, close - open - 1, inside);
     }
   }
-  write_file(path, text);
+  write_sealed(path, text);
 }
 
 }  // namespace switchyard::testing
