@@ -194,10 +194,10 @@ class JsonBuilder {
     const auto length = string_length(begin);
     end_ = begin + length;
     auto& frame = stack_.back();
-    frame.pending_key = value;
     frame.pending_at = begin;
     frame.pending_length = length;
     frame.skip = false;
+    frame.pending_key = value;
     if (value.find('\0') != string_t::npos) {
       diagnostics_.error("SWY-1004", "strings and keys must not contain U+0000", {span(begin, length), pointer()});
       failed_ = true;
@@ -295,7 +295,7 @@ class JsonBuilder {
     return place(std::move(json), number_length());
   }
 
-  bool place(Json value, std::size_t length) {
+  bool place(Json&& value, std::size_t length) {
     const auto begin = next_token();
     mark(value, begin, length);
     end_ = begin + length;
@@ -310,17 +310,20 @@ class JsonBuilder {
     value.length_ = length;
   }
 
-  void attach(Json value) {
+  void attach(Json&& value) {
     if (stack_.empty()) {
       root_ = std::move(value);
       return;
     }
     auto& frame = stack_.back();
     if (frame.value.kind_ == Json::Kind::array) {
-      frame.value.push(std::move(value));
+      auto& items = std::get<std::vector<Json>>(frame.value.value_);
+      if (items.empty()) items.reserve(4);
+      items.push_back(std::move(value));
     } else if (!frame.skip) {
-      std::get<std::vector<Json::Member>>(frame.value.value_)
-          .push_back({std::move(frame.pending_key), frame.pending_at, frame.pending_length, std::move(value)});
+      auto& members = std::get<std::vector<Json::Member>>(frame.value.value_);
+      if (members.empty()) members.reserve(8);
+      members.push_back({std::move(frame.pending_key), frame.pending_at, frame.pending_length, std::move(value)});
     }
   }
 

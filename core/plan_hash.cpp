@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <string_view>
+#include <unordered_map>
 
 #include "core/error.h"
 #include "core/execution.h"
@@ -15,7 +17,7 @@ namespace switchyard {
 namespace {
 
 /// Part of the hashed text: JSON, so that no name can imitate a separator.
-std::string quoted(const std::string& text) { return dump_json(Json::string(text)); }
+std::string quoted(std::string_view text) { return dump_json(Json::string(std::string(text))); }
 
 std::string axes_text(const std::vector<int>& axes) { return fmt::format("{}", fmt::join(axes, ",")); }
 
@@ -41,7 +43,7 @@ class Lines {
         settings_(settings_text) {}
 
   /// Key, shape, dtype, plugin, state version, slots, blocks.
-  std::string state(const PlannedParameter& parameter, const std::string& key) {
+  std::string state(const PlannedParameter& parameter, std::string_view key) {
     auto out = quoted(key) + " " + to_string(parameter.info.shape) + " " +
                std::string(to_string(parameter.info.dtype)) + " " + slots_.of(parameter.settings);
     if (descriptor_.needs_matrix()) out += " " + view_text(parameter.view);
@@ -94,7 +96,8 @@ std::string gradients_line(const GradientPolicy& gradients) {
 /// Calls visit(key, state, values) for each trained parameter in order of key.
 template <class Visit>
 void each_line(const Plan& plan, const Registry& registry, Visit&& visit) {
-  std::vector<std::pair<std::string, const PlannedParameter*>> trained;
+  std::vector<std::pair<std::string_view, const PlannedParameter*>> trained;
+  trained.reserve(plan.parameters.size());
   for (const auto& parameter : plan.parameters) {
     if (!parameter.frozen()) trained.emplace_back(parameter.info.key(), &parameter);
   }
@@ -110,7 +113,7 @@ void each_line(const Plan& plan, const Registry& registry, Visit&& visit) {
     }
     auto& of_plugin = lines[parameter->plugin];
     if (!of_plugin) of_plugin = std::make_unique<Lines>(*descriptor);
-    visit(key, of_plugin->state(*parameter, key), of_plugin->values(*parameter, *group));
+    visit(std::string(key), of_plugin->state(*parameter, key), of_plugin->values(*parameter, *group));
   }
 }
 
@@ -130,15 +133,20 @@ std::map<std::string, std::string> plan_lines(const Plan& plan, const Registry& 
   return lines;
 }
 
+/// One line of state a parameter; for the other hash one line of values in the same order, as a digest: most parameters
+/// share their values with many others, and hashing them all at full length would take longer than planning.
 void seal(Plan& plan, const Registry& registry) {
   std::string states;
-  std::string all = gradients_line(plan.gradients) + "\n";
-  each_line(plan, registry, [&](const auto& key, const auto& state, const auto& values) {
+  std::string all;
+  std::unordered_map<std::string, std::string> digests;
+  each_line(plan, registry, [&](const auto&, const auto& state, const auto& values) {
     states += state + "\n";
-    all += quoted(key) + values + "\n";
+    const auto [digest, fresh] = digests.try_emplace(values);
+    if (fresh) digest->second = sha256(values).substr(0, 32) + "\n";
+    all += digest->second;
   });
   plan.state_hash = sha256(states);
-  plan.plan_hash = sha256(plan.state_hash + "\n" + all);
+  plan.plan_hash = sha256(plan.state_hash + "\n" + gradients_line(plan.gradients) + "\n" + all);
 }
 
 }  // namespace switchyard
