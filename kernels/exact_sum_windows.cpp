@@ -30,6 +30,12 @@ struct Window {
 
 constexpr double power_of_two(int e) { return std::bit_cast<double>(static_cast<std::uint64_t>(e + 1023) << 52); }
 
+/// A lane's sum in units: an integer below 2^53 where the window holds, 0 where it does not (NaN, infinities, elements
+/// above the anchor). The caller sees that in `largest` and takes another window.
+constexpr std::int64_t window_integer(double units) {
+  return units > -0x1p56 && units < 0x1p56 ? static_cast<std::int64_t>(units) : 0;
+}
+
 /// GCC's vector types. Specialised by hand: g++ 12 does not see a vector in one whose size depends on a parameter.
 template <int Lanes>
 struct Vectors;
