@@ -74,7 +74,7 @@ std::optional<Plan> plan_from_groups(const std::vector<ParameterGroup>& groups, 
     const auto& group = groups[g];
     const auto* descriptor = registry.find(group.plugin);
     if (descriptor == nullptr) {
-      diagnostics.error("SWY-1100", fmt::format("group `{}`: unknown plugin `{}`", group.id, group.plugin)).help =
+      diagnostics.error("SWY-1017", fmt::format("group `{}`: unknown plugin `{}`", group.id, group.plugin)).help =
           suggestion(group.plugin, registry.names());
     }
     if (plan.find_group(group.id) != nullptr)
@@ -125,7 +125,7 @@ std::optional<Plan> plan_from_groups(const std::vector<ParameterGroup>& groups, 
     planned.factors.base = planned_group.lr;
     if (!trainable(info.dtype)) {
       diagnostics
-          .error("SWY-2106",
+          .error("SWY-2007",
                  fmt::format("`{}` is {}, which cannot be trained; freeze it", info.name(), info.dtype_name))
           .subject = info.name();
     }

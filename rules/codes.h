@@ -9,9 +9,14 @@ struct CodeInfo {
   const char* meaning;
 };
 
-/// Every code that rules/ and the parts of core/ below it report. Numbers are stable: 10xx text and structure, 11xx
-/// options and schedules, 20xx routing and views, 21xx the model.
+/// Every code that this project reports; tests/sh/codes_test.sh compares the list with the sources. Numbers are stable:
+/// 00xx the command line, 10xx text and structure, 11xx options and schedules, 20xx routing and views, 21xx the model,
+/// 30xx safetensors files.
 inline constexpr CodeInfo diagnostic_codes[] = {
+    {"SWY-0001", "a command line or a file that cannot be used"},
+    {"SWY-0002", "a parameter that the model does not have"},
+    {"SWY-0003", "a document that does not fit its reader"},
+    {"SWY-0070", "an error of this program"},
     {"SWY-1001", "the text is not valid JSON"},
     {"SWY-1003", "a key occurs twice in one object"},
     {"SWY-1004", "U+0000 in a text, a string or a key"},
@@ -64,6 +69,17 @@ inline constexpr CodeInfo diagnostic_codes[] = {
     {"SWY-2103", "different views of the same elements"},
     {"SWY-2104", "an impossible shape"},
     {"SWY-2105", "names of one tensor disagree on requires_grad"},
+    {"SWY-2110", "an undefined tensor"},
+    {"SWY-2111", "a tensor that cannot be trained"},
+    {"SWY-3001", "a safetensors file that cannot be read or is too short"},
+    {"SWY-3002", "the length of a safetensors header is impossible"},
+    {"SWY-3003", "a safetensors header is not JSON"},
+    {"SWY-3004", "a safetensors header has a key twice"},
+    {"SWY-3005", "an entry of a safetensors header has the wrong form"},
+    {"SWY-3006", "an unknown dtype in a safetensors header"},
+    {"SWY-3007", "an impossible shape in a safetensors header"},
+    {"SWY-3008", "offsets in a safetensors header do not fit shape, dtype or file"},
+    {"SWY-3009", "holes, overlaps or trailing bytes in a safetensors file"},
 };
 
 /// The meaning of a code; empty if there is no such code.
