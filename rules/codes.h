@@ -10,7 +10,8 @@ struct CodeInfo {
 };
 
 /// Every code that rules/ and the parts of core/ below it report. Numbers are stable: 10xx text and structure, 11xx
-/// options and schedules, 20xx routing and views, 21xx the model.
+/// options and schedules, 20xx routing and views, 21xx the model, 32xx comparisons of
+/// plans.
 inline constexpr CodeInfo diagnostic_codes[] = {
     {"SWY-1001", "the text is not valid JSON"},
     {"SWY-1003", "a key occurs twice in one object"},
@@ -64,6 +65,11 @@ inline constexpr CodeInfo diagnostic_codes[] = {
     {"SWY-2103", "different views of the same elements"},
     {"SWY-2104", "an impossible shape"},
     {"SWY-2105", "names of one tensor disagree on requires_grad"},
+    {"SWY-3200", "something else where a plan is expected"},
+    {"SWY-3201", "a plan document that contradicts itself"},
+    {"SWY-3202", "a lock or the index of a checkpoint that was edited or is damaged"},
+    {"SWY-3203", "the document of a plan that could not be made"},
+    {"SWY-3220", "a rule that the spec does not have"},
 };
 
 /// The meaning of a code; empty if there is no such code.
