@@ -25,8 +25,8 @@ class CommandLine {
     app_.require_subcommand(0, 1);
     app_.get_formatter()->column_width(34);
     app_.footer(
-        "Exit status: 0 fine, 1 something wrong inside an input file, 2 usage or a file that cannot be opened, 70 "
-        "internal error.\n"
+        "Exit status: 0 fine, 1 something wrong inside an input file, 2 usage or a file that cannot be opened, 3 "
+        "differs (only where a comparison was asked for), 70 internal error.\n"
         "Examples:\n"
         "  switchyard validate spec.json\n"
         "  switchyard plan spec.json --model model.safetensors\n"
@@ -42,15 +42,36 @@ class CommandLine {
 
     auto* plan_verb =
         verb("plan", "Show what a spec does to a model", "switchyard plan spec.json --model model.safetensors",
-             [this](const Registry& registry) { return plan(spec_, model_, format(), registry); });
+             [this](const Registry& registry) {
+               return plan({spec_, model_, lock_, against_, output_, format_ == "html"}, format(), registry);
+             },
+             {"text", "json", "html"});
     add_inputs(*plan_verb);
+    plan_verb->add_option("-o,--output", output_, "Write the plan into this file instead of stdout");
+    plan_verb->add_option("--write-lock", lock_, "Write the plan with its hashes into this file");
+    plan_verb->add_option("--against", against_,
+                          "Print the differences from this lock, plan document or checkpoint folder; exit 3 if any");
 
-    auto* explain_verb =
-        verb("explain", "Show how one tensor finds its optimizer, and every factor of its learning rate",
-             "switchyard explain spec.json --model model.safetensors --param lm_head.weight",
-             [this](const Registry& registry) { return explain(spec_, model_, parameter_, format(), registry); });
+    auto* diff_verb =
+        verb("diff", "Compare two specs on one model, or two plans (locks, documents, checkpoints)",
+             "switchyard diff old.json new.json --model model.safetensors",
+             [this](const Registry& registry) { return diff(spec_, other_, model_, format(), registry); });
+    diff_verb->add_option("A", spec_, "Spec, lock, plan document or checkpoint folder")->required();
+    diff_verb->add_option("B", other_, "What to compare it with")->required();
+    diff_verb->add_option("--model", model_, "The model, when A or B is a spec");
+
+    auto* explain_verb = verb(
+        "explain", "Show how one tensor finds its optimizer and every factor of its learning rate, or what a rule does",
+        "switchyard explain spec.json --model model.safetensors --param lm_head.weight",
+        [this](const Registry& registry) {
+          if (!rule_.empty()) return explain_rule(spec_, model_, rule_, format(), registry);
+          if (parameter_.empty()) throw UsageError("say what to explain: --param NAME or --rule ID");
+          return explain(spec_, model_, parameter_, format(), registry);
+        });
     add_inputs(*explain_verb);
-    explain_verb->add_option("--param", parameter_, "Name of the tensor, any of its names")->required();
+    auto* parameter = explain_verb->add_option("--param", parameter_, "Name of the tensor, any of its names");
+    explain_verb->add_option("--rule", rule_, "Id of a rule: what it takes, what it loses, its view on each shape")
+        ->excludes(parameter);
 
     auto* plugins_verb =
         verb("plugins", "List the optimizer plugins, or show one", "switchyard plugins show muon",
@@ -97,16 +118,18 @@ class CommandLine {
  private:
   using Action = std::function<Report(const Registry&)>;
 
-  CLI::App* verb(const std::string& name, const std::string& text, const std::string& example, Action action) {
+  CLI::App* verb(const std::string& name, const std::string& text, const std::string& example, Action action,
+                 const std::vector<std::string>& formats = {"text", "json"}) {
     auto* sub = app_.add_subcommand(name, text);
     sub->footer("Example: " + example);
-    add_format(*sub);
+    add_format(*sub, formats);
     actions_.emplace_back(name, std::move(action));
     return sub;
   }
-  void add_format(CLI::App& app) {
-    app.add_option("--format", format_, "text (default) or json: one document on stdout")
-        ->check(CLI::IsMember({"text", "json"}));
+  void add_format(CLI::App& app, const std::vector<std::string>& formats = {"text", "json"}) {
+    const auto* html = formats.size() > 2 ? ", or html: a page to look at" : "";
+    app.add_option("--format", format_, std::string("text (default) or json: one document on stdout") + html)
+        ->check(CLI::IsMember(formats));
   }
   void add_inputs(CLI::App& app) {
     app.add_option("SPEC", spec_, "Spec file")->required();
@@ -152,8 +175,13 @@ class CommandLine {
   std::string format_ = "text";
   std::vector<std::string> specs_;
   std::string spec_;
+  std::string other_;
   std::string model_;
+  std::string lock_;
+  std::string against_;
+  std::string output_;
   std::string parameter_;
+  std::string rule_;
   std::string plugin_;
   std::string folder_;
 };

@@ -1,13 +1,21 @@
 #include "core/plan.h"
 
+#include <fmt/format.h>
+
+#include <optional>
+
+#include "cli/compare.h"
 #include "cli/inputs.h"
 #include "cli/verbs.h"
+#include "rules/lock.h"
+#include "rules/plan_html.h"
 #include "rules/plan_text.h"
 
 namespace switchyard::cli {
 
-Report plan(const std::string& spec, const std::string& model, Format format, const Registry& registry) {
-  auto inputs = read_inputs(spec, model, registry);
+namespace {
+
+Report show(Inputs& inputs, const PlanRequest& request, Format format, const Registry& registry) {
   Report report;
   report.exit = inputs.exit();
   if (format == Format::json) {
@@ -20,9 +28,55 @@ Report plan(const std::string& spec, const std::string& model, Format format, co
   report.err = diagnostics_text(inputs.diagnostics, inputs.sources);
   if (!inputs.plan) return report;
   PlanTextOptions options;
-  options.spec_file = shown_path(spec);
-  options.model_file = shown_path(model);
+  options.spec_file = shown_path(request.spec);
+  options.model_file = shown_path(request.model);
+  if (request.html) {
+    auto& made = *inputs.plan;
+    made.diagnostics = inputs.diagnostics;
+    report.out = plan_html(made, registry, inputs.sources, options);
+    return report;
+  }
   report.out = plan_text(*inputs.plan, registry, inputs.model->table, options);
+  return report;
+}
+
+}  // namespace
+
+Report plan(const PlanRequest& request, Format format, const Registry& registry) {
+  if (request.html && !request.against.empty()) throw UsageError("--against prints text or json, not html");
+  auto inputs = read_inputs(request.spec, request.model, registry);
+  std::optional<PlanDocument> before;
+  if (!request.against.empty()) {
+    const auto file = read_compared(request.against, inputs.sources, inputs.diagnostics);
+    inputs.unreadable = inputs.unreadable || file.unreadable;
+    if (file.text) before = read_plan_document(*file.text, file.shown, inputs.diagnostics);
+  }
+  const bool good = inputs.plan && inputs.exit() == fine;
+  Report report;
+  if (good && before) {
+    report = comparison(*before, document_of(*inputs.plan, registry, shown_path(request.spec)), format,
+                        inputs.diagnostics, inputs.sources);
+  } else if (request.against.empty()) {
+    report = show(inputs, request, format, registry);
+  } else {
+    report.exit = inputs.exit();
+    if (format == Format::json) {
+      report.out = document(error_document(inputs.diagnostics, inputs.sources));
+    } else {
+      report.err = diagnostics_text(inputs.diagnostics, inputs.sources);
+    }
+  }
+  if (good && !request.lock.empty()) {
+    const auto text = lock_text(*inputs.plan, registry);
+    if (text.size() > JsonLimits{}.bytes)
+      throw UsageError(fmt::format("the lock would have {} bytes, more than can be read again", text.size()));
+    write_whole(request.lock, text);
+    if (format == Format::text && !request.html) report.out += fmt::format("lock   {}\n", shown_path(request.lock));
+  }
+  if (!request.output.empty() && (report.exit == fine || report.exit == differs)) {
+    write_whole(request.output, report.out);
+    report.out.clear();
+  }
   return report;
 }
 

@@ -8,13 +8,28 @@
 
 namespace switchyard::cli {
 
+/// What `plan` was asked for; empty members were not.
+struct PlanRequest {
+  std::string spec;
+  std::string model;
+  std::string lock;     ///< file to write the lock to
+  std::string against;  ///< lock, plan document or checkpoint to compare with; then the differences are printed
+  std::string output;   ///< file to write to instead of stdout
+  bool html = false;    ///< a page instead of text
+};
+
 /// The verbs of the command, each a function from arguments to what is to be printed. They read files and write none,
-/// except `schema --write`.
+/// except `schema --write` and `plan --write-lock`.
 
 Report validate(const std::vector<std::string>& specs, Format format, const Registry& registry);
-Report plan(const std::string& spec, const std::string& model, Format format, const Registry& registry);
+Report plan(const PlanRequest& request, Format format, const Registry& registry);
+/// `model` may be empty when neither side is a spec.
+Report diff(const std::string& a, const std::string& b, const std::string& model, Format format,
+            const Registry& registry);
 Report explain(const std::string& spec, const std::string& model, const std::string& parameter, Format format,
                const Registry& registry);
+Report explain_rule(const std::string& spec, const std::string& model, const std::string& rule, Format format,
+                    const Registry& registry);
 Report list_plugins(Format format, const Registry& registry);
 Report show_plugin(const std::string& name, Format format, const Registry& registry);
 /// `plugin` empty: the schema of specs. `folder` not empty: writes every generated file there and prints their names.

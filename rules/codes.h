@@ -10,8 +10,8 @@ struct CodeInfo {
 };
 
 /// Every code that this project reports; tests/sh/codes_test.sh compares the list with the sources. Numbers are stable:
-/// 00xx the command line, 10xx text and structure, 11xx options and schedules, 20xx routing and views, 21xx the model,
-/// 30xx safetensors files.
+/// 00xx the command line, 10xx text and structure, 11xx options, schedules and the rest of the grammar, 20xx routing and
+/// views, 21xx the model, 30xx safetensors files, 31xx lints and starter specs, 32xx comparisons of plans.
 inline constexpr CodeInfo diagnostic_codes[] = {
     {"SWY-0001", "a command line or a file that cannot be used"},
     {"SWY-0002", "a parameter that the model does not have"},
@@ -80,6 +80,11 @@ inline constexpr CodeInfo diagnostic_codes[] = {
     {"SWY-3007", "an impossible shape in a safetensors header"},
     {"SWY-3008", "offsets in a safetensors header do not fit shape, dtype or file"},
     {"SWY-3009", "holes, overlaps or trailing bytes in a safetensors file"},
+    {"SWY-3200", "something else where a plan is expected"},
+    {"SWY-3201", "a plan document that contradicts itself"},
+    {"SWY-3202", "a lock or the index of a checkpoint that was edited or is damaged"},
+    {"SWY-3203", "the document of a plan that could not be made"},
+    {"SWY-3220", "a rule that the spec does not have"},
 };
 
 /// The meaning of a code; empty if there is no such code.

@@ -7,6 +7,7 @@
 
 #include "rules/plan_text.h"
 #include "rules/text_table.h"
+#include "rules/view_drawing.h"
 
 namespace switchyard {
 
@@ -89,7 +90,7 @@ std::string blocks_text(const PlannedParameter& planned) {
                fmt::format("{}x{}", part.out, part.in), fmt::format("update scale {}", short_number(part.scale)),
                select_text(part)});
   }
-  return out + table.text(2);
+  return out + view_drawing(planned) + table.text(2);
 }
 
 std::string factors_text(const LrFactors& factors) {

@@ -22,7 +22,7 @@ TEST_CASE("command: --help is on stdout and shows examples, for every verb") {
   CHECK(whole.exit == 0);
   CHECK(whole.says("validate"));
   CHECK(whole.says("Exit status"));
-  for (const auto* verb : {"validate", "plan", "explain", "plugins", "schema", "manifest"}) {
+  for (const auto* verb : {"validate", "plan", "explain", "diff", "plugins", "schema", "manifest"}) {
     const auto result = run({verb, "--help"});
     CAPTURE(verb);
     CHECK(result.exit == 0);

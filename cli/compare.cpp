@@ -1,0 +1,71 @@
+#include "cli/compare.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <stdexcept>
+
+#include "cli/files.h"
+#include "core/run/atomic_file.h"
+#include "rules/lock.h"
+#include "rules/plan_diff.h"
+
+namespace switchyard::cli {
+
+ComparedFile read_compared(const std::string& path, Sources& sources, Diagnostics& diagnostics) {
+  std::error_code ignored;
+  const bool folder = std::filesystem::is_directory(path, ignored);
+  const auto file = folder ? (std::filesystem::path(path) / "index.json").string() : path;
+  ComparedFile out;
+  out.shown = shown_path(file);
+  Diagnostics found;
+  auto read = read_file(file, found);
+  out.unreadable = read.unreadable;
+  for (auto item : found.items()) {
+    if (folder) item.help = "a folder must be a checkpoint, which holds index.json";
+    diagnostics.add(item.severity, item.code, item.message) = item;
+  }
+  if (read.text) sources[out.shown] = *read.text;
+  out.text = std::move(read.text);
+  return out;
+}
+
+PlanDocument document_of(const Plan& plan, const Registry& registry, const std::string& shown) {
+  Diagnostics diagnostics;
+  auto document = plan_document_of(lock_json(plan, registry), shown, diagnostics);
+  if (!document) throw std::logic_error("a plan that its own reader refuses: " + render(diagnostics, {}));
+  return std::move(*document);
+}
+
+Report comparison(const PlanDocument& a, const PlanDocument& b, Format format, const Diagnostics& diagnostics,
+                  const Sources& sources) {
+  const auto diff = compare_plans(a, b);
+  Report report;
+  report.exit = diff.same() ? fine : differs;
+  if (format == Format::json) {
+    auto json = plan_diff_json(diff);
+    json.set("diagnostics", diagnostics_json(diagnostics, sources));
+    report.out = document(json);
+  } else {
+    report.err = diagnostics_text(diagnostics, sources);
+    report.out = plan_diff_text(diff);
+  }
+  return report;
+}
+
+void write_whole(const std::string& path, const std::string& text) {
+  std::error_code ignored;
+  const auto status = std::filesystem::status(path, ignored);
+  // A file is put in place by renaming, which would replace a device or a pipe.
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status))
+    throw UsageError(fmt::format("cannot write {}: it is not a regular file", shown_path(path)));
+  try {
+    AtomicFile file(path);
+    file.write(text);
+    file.commit();
+  } catch (const CheckpointError& error) {
+    throw UsageError(fmt::format("cannot write {}: {}", shown_path(path), error.what()));
+  }
+}
+
+}  // namespace switchyard::cli

@@ -1,0 +1,83 @@
+#include <fmt/format.h>
+
+#include <optional>
+#include <utility>
+
+#include "cli/compare.h"
+#include "cli/files.h"
+#include "cli/verbs.h"
+#include "core/json.h"
+#include "rules/planner.h"
+
+namespace switchyard::cli {
+
+namespace {
+
+/// Adds what is not there yet: two specs on one model repeat what is wrong with the model.
+void append_new(Diagnostics& to, const Diagnostics& from) {
+  const auto known = to.items();
+  for (const auto& item : from.items()) {
+    bool found = false;
+    for (const auto& other : known) {
+      found =
+          found || (other.code == item.code && other.message == item.message &&
+                    other.place.span.file == item.place.span.file && other.place.span.offset == item.place.span.offset);
+    }
+    if (!found) to.add(item.severity, item.code, item.message, item.place) = item;
+  }
+}
+
+DocumentKind kind_of(const ComparedFile& file) {
+  if (!file.text) return DocumentKind::unknown;
+  Diagnostics ignored;  // whoever reads the file for good reports them
+  const auto json = parse_json(*file.text, file.shown, ignored);
+  return json ? document_kind(*json) : DocumentKind::unknown;
+}
+
+}  // namespace
+
+Report diff(const std::string& a, const std::string& b, const std::string& model_path, Format format,
+            const Registry& registry) {
+  Sources sources;
+  Diagnostics diagnostics;
+  const ComparedFile files[] = {read_compared(a, sources, diagnostics), read_compared(b, sources, diagnostics)};
+  const DocumentKind kinds[] = {kind_of(files[0]), kind_of(files[1])};
+  bool unreadable = files[0].unreadable || files[1].unreadable;
+  const bool specs = kinds[0] == DocumentKind::spec || kinds[1] == DocumentKind::spec;
+  if (specs && model_path.empty()) throw UsageError("a spec is compared on a model: add --model");
+  if (!specs && !unreadable && !model_path.empty())
+    throw UsageError("--model is for specs, and neither of the two files is one");
+  std::optional<Model> model;
+  if (specs) {
+    auto read = read_model(model_path, sources, diagnostics);
+    model = std::move(read.model);
+    unreadable = unreadable || read.unreadable;
+  }
+  std::optional<PlanDocument> sides[2];
+  for (int i = 0; i < 2; ++i) {
+    const auto& file = files[i];
+    if (!file.text) continue;
+    Diagnostics found;
+    if (kinds[i] != DocumentKind::spec) {
+      sides[i] = read_plan_document(*file.text, file.shown, found);
+    } else if (const auto spec = parse_spec(*file.text, file.shown, registry, found); spec && model) {
+      Diagnostics planning;
+      const auto plan = make_plan(*spec, model->table, registry, planning);
+      append_new(found, planning);
+      if (plan) sides[i] = document_of(*plan, registry, file.shown);
+    }
+    append_new(diagnostics, found);
+  }
+  if (sides[0] && sides[1] && !diagnostics.has_errors())
+    return comparison(*sides[0], *sides[1], format, diagnostics, sources);
+  Report report;
+  report.exit = unreadable ? usage : wrong_input;
+  if (format == Format::json) {
+    report.out = document(error_document(diagnostics, sources));
+  } else {
+    report.err = diagnostics_text(diagnostics, sources);
+  }
+  return report;
+}
+
+}  // namespace switchyard::cli
