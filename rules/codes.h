@@ -10,7 +10,7 @@ struct CodeInfo {
 };
 
 /// Every code that rules/ and the parts of core/ below it report. Numbers are stable: 10xx text and structure, 11xx
-/// options and schedules, 20xx routing and views, 21xx the model.
+/// options and schedules, 20xx routing and views, 21xx the model, 31xx lints and starter specs.
 inline constexpr CodeInfo diagnostic_codes[] = {
     {"SWY-1001", "the text is not valid JSON"},
     {"SWY-1003", "a key occurs twice in one object"},
@@ -64,6 +64,25 @@ inline constexpr CodeInfo diagnostic_codes[] = {
     {"SWY-2103", "different views of the same elements"},
     {"SWY-2104", "an impossible shape"},
     {"SWY-2105", "names of one tensor disagree on requires_grad"},
+    {"SWY-3100", "an embedding, a table of positions or an output head on a matrix optimizer"},
+    {"SWY-3101", "a fused tensor without a split on a matrix optimizer"},
+    {"SWY-3102", "a router on a matrix optimizer"},
+    {"SWY-3103", "a rule for routers that takes linear maps as well"},
+    {"SWY-3104", "a depthwise or grouped convolution on a matrix optimizer"},
+    {"SWY-3105", "a stem convolution on a matrix optimizer"},
+    {"SWY-3106", "matrices of one row or column"},
+    {"SWY-3107", "stacked biases or gains on a matrix optimizer"},
+    {"SWY-3108", "a low-rank adapter on a matrix optimizer"},
+    {"SWY-3109", "a batch axis where there is no batch, or a batch taken for one matrix"},
+    {"SWY-3110", "out and in axes the wrong way round"},
+    {"SWY-3111", "blocks that are very far from square"},
+    {"SWY-3112", "width scaled twice"},
+    {"SWY-3113", "8-bit state on an embedding"},
+    {"SWY-3114", "a pattern for one layer that matches others whose number begins alike"},
+    {"SWY-3115", "decoupled decay that is more than the whole weight a step"},
+    {"SWY-3116", "a recurrent decay table on a matrix optimizer"},
+    {"SWY-3150", "a model without anything to train"},
+    {"SWY-3151", "head counts that fit no fused tensor"},
 };
 
 /// The meaning of a code; empty if there is no such code.
