@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstring>
 #include <functional>
+#include <optional>
 
 #include "cli/verbs.h"
 #include "rules/text_table.h"
@@ -94,6 +95,25 @@ class CommandLine {
                                "switchyard manifest model.safetensors > model.json",
                                [this](const Registry&) { return manifest(model_, format()); });
     manifest_verb->add_option("FILE", model_, "A safetensors file or a manifest")->required();
+
+    auto* init_verb = verb("init", "Write a starter spec for a model, its reasons in `note`",
+                           "switchyard init --model model.safetensors -o spec.json", [this](const Registry& registry) {
+                             return init(model_, output_, vars_, force_, format(), registry);
+                           });
+    add_model(*init_verb);
+    init_verb->add_option("-o,--output", output_, "Write to this file instead of stdout");
+    init_verb->add_option("--vars", vars_, "Head counts of fused query/key/value tensors: n_head=12,n_kv=4")
+        ->delimiter(',');
+    init_verb->add_flag("--force", force_, "Replace the file if it exists");
+
+    auto* lint_verb =
+        verb("lint", "Find what is legal but costs weeks: wrong optimizers, missing splits, slips",
+             "switchyard lint spec.json --model model.safetensors --max-warnings 0",
+             [this](const Registry& registry) { return lint_spec(spec_, model_, max_warnings_, format(), registry); });
+    add_inputs(*lint_verb);
+    lint_verb
+        ->add_option("--max-warnings", max_warnings_, "Exit with 1 if there are more (default: any number is fine)")
+        ->check(CLI::NonNegativeNumber);
   }
 
   Report run(std::vector<std::string> arguments) {
@@ -133,6 +153,9 @@ class CommandLine {
   }
   void add_inputs(CLI::App& app) {
     app.add_option("SPEC", spec_, "Spec file")->required();
+    add_model(app);
+  }
+  void add_model(CLI::App& app) {
     app.add_option("--model", model_, "A manifest, or a safetensors file (only its header is read)")->required();
   }
   Format format() const { return format_ == "json" ? Format::json : Format::text; }
@@ -184,6 +207,9 @@ class CommandLine {
   std::string rule_;
   std::string plugin_;
   std::string folder_;
+  std::vector<std::string> vars_;
+  bool force_ = false;
+  std::optional<std::int64_t> max_warnings_;
 };
 
 /// The format that was asked for, even on a command line that cannot be parsed.

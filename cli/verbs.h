@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,7 +21,7 @@ struct PlanRequest {
 };
 
 /// The verbs of the command, each a function from arguments to what is to be printed. They read files and write none,
-/// except `schema --write` and `plan --write-lock`.
+/// except `schema --write`, `plan --write-lock` (or `-o`) and `init -o`.
 
 Report validate(const std::vector<std::string>& specs, Format format, const Registry& registry);
 Report plan(const PlanRequest& request, Format format, const Registry& registry);
@@ -35,6 +37,13 @@ Report show_plugin(const std::string& name, Format format, const Registry& regis
 /// `plugin` empty: the schema of specs. `folder` not empty: writes every generated file there and prints their names.
 Report schema(const std::string& plugin, const std::string& folder, Format format, const Registry& registry);
 Report manifest(const std::string& model, Format format);
+/// `output` empty: the spec goes to stdout. `vars`: "n_head=12", "n_kv=4". An existing file is replaced only if
+/// `force`.
+Report init(const std::string& model, const std::string& output, const std::vector<std::string>& vars, bool force,
+            Format format, const Registry& registry);
+/// Findings of the planner and of rules/lint.h; exit 1 with more than `max_warnings` warnings.
+Report lint_spec(const std::string& spec, const std::string& model, std::optional<std::int64_t> max_warnings,
+                 Format format, const Registry& registry);
 Report version(Format format);
 
 }  // namespace switchyard::cli
