@@ -18,9 +18,12 @@ endif()
 
 # -fPIC everywhere, programs too: gcc refuses a precompiled header made with -fPIC in a -fPIE compilation.
 # -ffp-contract=off: a fused multiply-add where the source has none would make bits depend on the optimization level.
-# -fopenmp: without it at::parallel_for silently runs on one thread.
-switchyard_cxx_options(-fPIC -ffp-contract=off -fopenmp)
-add_link_options(-fopenmp)
+# -fopenmp: without it at::parallel_for silently runs on one thread. Fuzzers have no tensors, and clang no omp.h.
+switchyard_cxx_options(-fPIC -ffp-contract=off)
+if(NOT SWITCHYARD_FUZZERS)
+  switchyard_cxx_options(-fopenmp)
+  add_link_options(-fopenmp)
+endif()
 
 switchyard_cxx_options(-Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
@@ -51,6 +54,10 @@ elseif(SWITCHYARD_SANITIZER STREQUAL "thread")
   add_link_options(-fsanitize=thread)
 elseif(SWITCHYARD_SANITIZER)
   message(FATAL_ERROR "SWITCHYARD_SANITIZER is '${SWITCHYARD_SANITIZER}'; expected nothing, 'address' or 'thread'")
+endif()
+
+if(SWITCHYARD_FUZZERS)
+  switchyard_cxx_options(-fsanitize=fuzzer-no-link)   # counts branches in core and rules too, not in the fuzzers alone
 endif()
 
 find_program(SWITCHYARD_MOLD mold)

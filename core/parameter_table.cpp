@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <limits>
 #include <map>
+#include <numeric>
 #include <unordered_map>
 
 namespace switchyard {
@@ -57,6 +58,25 @@ bool each_position(const ParameterInfo& info, Visit&& visit) {
     }
     if (axis == 0) return true;
   }
+}
+
+/// True if two indices certainly mean one element: an axis of stride 0, or two axes with a common multiple of their
+/// strides within both sizes.
+bool overlaps_itself(const ParameterInfo& info) {
+  const auto& shape = info.shape;
+  const auto& strides = info.storage->strides;
+  if (strides.size() != shape.size()) return false;
+  for (std::size_t a = 0; a < shape.size(); ++a) {
+    if (shape[a] < 2) continue;
+    if (strides[a] == 0) return true;
+    for (std::size_t b = 0; b < a; ++b) {
+      if (shape[b] < 2 || strides[a] < 0 || strides[b] < 0) continue;
+      const auto common = std::gcd(strides[a], strides[b]);
+      // Index strides[b] / common on axis a and strides[a] / common on axis b.
+      if (strides[b] / common < shape[a] && strides[a] / common < shape[b]) return true;
+    }
+  }
+  return false;
 }
 
 bool share_elements(const ParameterInfo& a, const ParameterInfo& b) {
@@ -134,6 +154,14 @@ ParameterTable ParameterTable::build(std::vector<ParameterInfo> entries, Diagnos
       finding.help = "sizes must be >= 0 and their product below 2^63";
       continue;
     }
+    if (entry.storage && entry.numel() > 0 && overlaps_itself(entry)) {
+      auto& finding = diagnostics.error(
+          "SWY-2103", fmt::format("`{}` {} with strides {} shows some of its elements more than once", entry.name(),
+                                  to_string(entry.shape), to_string(entry.storage->strides)));
+      finding.subject = entry.name();
+      finding.help = "an expanded tensor cannot be trained: make it a copy of its own";
+      continue;
+    }
     if (entry.storage && entry.numel() > 0) {
       const auto view = fmt::format("{} {} {} {} {}", entry.storage->offset, to_string(entry.shape),
                                     to_string(entry.storage->strides), entry.dtype_name, entry.storage->id);
@@ -141,9 +169,11 @@ ParameterTable ParameterTable::build(std::vector<ParameterInfo> entries, Diagnos
       if (!fresh) {
         auto& first = table.parameters_[twin->second];
         if (first.requires_grad != entry.requires_grad) {
-          diagnostics.warning("SWY-2105",
-                              fmt::format("`{}` and `{}` are one tensor but disagree on requires_grad; it is trained",
-                                          first.name(), entry.name()));
+          auto& finding = diagnostics.warning(
+              "SWY-2105", fmt::format("`{}` and `{}` are one tensor but disagree on requires_grad; it is trained",
+                                      first.name(), entry.name()));
+          finding.subject = first.name();
+          finding.help = "set requires_grad of both alike, or freeze the tensor by a rule";
           first.requires_grad = true;
         }
         for (auto& name : entry.names) {

@@ -66,7 +66,7 @@ inline constexpr CodeInfo diagnostic_codes[] = {
     {"SWY-2027", "`matrix` on a plugin that works on elements"},
     {"SWY-2101", "a parameter without a name"},
     {"SWY-2102", "one name for two tensors"},
-    {"SWY-2103", "different views of the same elements"},
+    {"SWY-2103", "different views of the same elements, or a view that shows an element twice"},
     {"SWY-2104", "an impossible shape"},
     {"SWY-2105", "names of one tensor disagree on requires_grad"},
     {"SWY-2110", "an undefined tensor"},
@@ -104,6 +104,7 @@ inline constexpr CodeInfo diagnostic_codes[] = {
     {"SWY-3202", "a lock or the index of a checkpoint that was edited or is damaged"},
     {"SWY-3203", "the document of a plan that could not be made"},
     {"SWY-3220", "a rule that the spec does not have"},
+    {"SWY-3300", "weight decay that turns the sign of weights"},
 };
 
 /// The meaning of a code; empty if there is no such code.

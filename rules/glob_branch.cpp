@@ -1,6 +1,3 @@
-#include <algorithm>
-#include <map>
-
 #include "rules/pattern.h"
 
 namespace switchyard {
@@ -32,6 +29,31 @@ bool ends_with(std::string_view name, std::string_view tail) {
   return name.size() >= tail.size() && name.substr(name.size() - tail.size()) == tail;
 }
 
+/// The highest byte of a set that is not empty.
+unsigned highest(const std::bitset<256>& bytes) {
+  unsigned byte = 0;
+  for (unsigned step = 128; step > 0; step /= 2) {
+    if ((bytes >> (byte + step)).any()) byte += step;
+  }
+  return byte;
+}
+
+/// Bytes that no item tells apart share a class. A pattern has a dozen of them: looking at each of 256 bytes for itself
+/// took longer than all else that is done to a pattern.
+std::vector<std::bitset<256>> classes_of(const std::vector<GlobBranch::Item>& items) {
+  std::vector<std::bitset<256>> out(1);
+  out.front().set();
+  for (const auto& item : items) {
+    for (std::size_t k = 0, count = out.size(); k < count; ++k) {
+      const auto inside = out[k] & item.bytes;
+      if (inside.none() || inside == out[k]) continue;
+      out[k] ^= inside;
+      out.push_back(inside);
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 GlobBranch::GlobBranch(std::vector<Item> items, Loop tail) : accept_(items.size()) {
@@ -51,9 +73,7 @@ GlobBranch::GlobBranch(std::vector<Item> items, Loop tail) : accept_(items.size(
       flush();
     }
     if (!single) continue;
-    for (unsigned byte = 0; byte < 256; ++byte) {
-      if (item.bytes.test(byte)) stretch += static_cast<char>(byte);
-    }
+    stretch += static_cast<char>(highest(item.bytes));
   }
   if (from_start) prefix_ = stretch;
   if (tail == Loop::none) suffix_ = stretch;
@@ -65,15 +85,16 @@ GlobBranch::GlobBranch(std::vector<Item> items, Loop tail) : accept_(items.size(
   }
 
   words_ = accept_ / 64 + 1;
-  std::map<std::vector<std::uint64_t>, std::uint8_t> classes;
-  for (unsigned byte = 0; byte < 256; ++byte) {
-    std::vector<std::uint64_t> mask(words_);
+  const auto classes = classes_of(items);
+  take_.resize(classes.size() * words_);
+  for (std::size_t k = 0; k < classes.size(); ++k) {
+    const auto byte = highest(classes[k]);
     for (std::size_t i = 0; i < items.size(); ++i) {
-      if (items[i].bytes.test(byte)) mask[i / 64] |= std::uint64_t{1} << (i % 64);
+      if (items[i].bytes.test(byte)) take_[k * words_ + i / 64] |= std::uint64_t{1} << (i % 64);
     }
-    const auto [found, inserted] = classes.emplace(std::move(mask), static_cast<std::uint8_t>(classes.size()));
-    if (inserted) take_.insert(take_.end(), found->first.begin(), found->first.end());
-    class_of_[byte] = found->second;
+    for (std::size_t member = 0; member <= byte; ++member) {
+      if (classes[k].test(member)) class_of_[member] = static_cast<std::uint8_t>(k);
+    }
   }
   stay_.resize(kinds * words_);
   for (std::size_t kind = 0; kind < kinds; ++kind) {

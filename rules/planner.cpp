@@ -1,5 +1,6 @@
 #include "rules/planner.h"
 
+#include "rules/decay_check.h"
 #include "rules/resolve.h"
 #include "rules/router.h"
 
@@ -53,6 +54,7 @@ std::optional<Plan> make_plan(const Spec& spec, const ParameterTable& table, con
     if (good && !parameter.frozen()) describe_parts(parameter, *registry.find(parameter.plugin));
   }
   resolver.report(found);
+  if (good) check_decay(spec, plan.parameters, registry, found);
   found.sort();
   diagnostics.append(found);
   if (!good || found.has_errors()) return std::nullopt;

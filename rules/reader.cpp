@@ -116,7 +116,10 @@ bool Reader::object(const Node& node, const Spot& spot, const std::vector<std::s
     auto candidates = spot.keys;
     candidates.insert(candidates.end(), extra.begin(), extra.end());
     finding.help = belongs_elsewhere(member.key, spot);
-    if (finding.help.empty()) finding.help = did_you_mean(member.key, candidates);
+    if (finding.help.empty()) {
+      finding.help = did_you_mean(member.key, candidates);
+      if (!finding.help.empty()) meant_[&node.json()].push_back(nearest(member.key, candidates));
+    }
     finding.help += fmt::format("{}(keys: {})", finding.help.empty() ? "" : "   ", listed(candidates));
   }
   return true;
@@ -218,9 +221,14 @@ std::optional<std::string> Reader::choice(const Node& node, const std::string& w
   return std::nullopt;
 }
 
+bool Reader::meant(const Node& object, std::string_view key) const {
+  const auto found = meant_.find(&object.json());
+  return found != meant_.end() && std::find(found->second.begin(), found->second.end(), key) != found->second.end();
+}
+
 std::optional<Node> Reader::require(const Node& object, std::string_view key, const std::string& what) {
   auto found = object.child(key);
-  if (!found) {
+  if (!found && !meant(object, key)) {
     auto place = object.key().empty() ? object.place() : object.key_place();
     if (object.key().empty()) place.span.length = std::min<std::size_t>(place.span.length, 1);
     error("SWY-1012", fmt::format("{} lacks `{}`", what, key), place).help = fmt::format("add \"{}\"", key);

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "core/diagnostics.h"
@@ -77,6 +78,9 @@ class Reader {
     }
     return good;
   }
+  /// True if `object()` reported an unknown key of this object that was probably meant to be `key`: that `key` is
+  /// missing, or what follows from that, is then the same mistake and not reported again.
+  bool meant(const Node& object, std::string_view key) const;
   /// The member, or a report that it is missing.
   std::optional<Node> require(const Node& object, std::string_view key, const std::string& what);
 
@@ -95,6 +99,7 @@ class Reader {
  private:
   std::string_view text_;
   Diagnostics& diagnostics_;
+  std::unordered_map<const Json*, std::vector<std::string>> meant_;  ///< by object: what its unknown keys resemble
 };
 
 /// A value for a message: its JSON on one line, cut to 60 bytes.

@@ -71,7 +71,10 @@ void read_texts(SpecDraft& draft, const Node& root) {
 
 void read_base_lr(SpecDraft& draft, const Node& root) {
   const auto node = root.child("base_lr");
-  if (!node) return;
+  if (!node) {
+    draft.base_lr_broken = draft.read.meant(root, "base_lr");
+    return;
+  }
   draft.spec.base_lr = draft.read.number(*node, "`base_lr`", at_least(0));
   draft.base_lr_broken = !draft.spec.base_lr;
 }
@@ -106,6 +109,7 @@ std::optional<Spec> parse_spec(std::string_view text, const std::string& file, c
       read_texts(draft, root);
       read_base_lr(draft, root);
       if (const auto node = root.child("schedules")) read_schedules(draft, *node);
+      draft.schedules_known = draft.schedules_known && !draft.read.meant(root, "schedules");
       if (const auto node = draft.read.require(root, "optimizers", "the spec")) read_optimizers(draft, *node);
       if (const auto node = draft.read.require(root, "rules", "the spec")) read_rules(draft, *node);
       read_fallback(draft, root);

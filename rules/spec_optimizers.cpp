@@ -78,7 +78,7 @@ class OptimizersReader {
       read_.error("SWY-1013", fmt::format("an optimizer cannot be called \"{}\"", node.key()), node.key_place()).help =
           "`fallback` and `use` need the words \"error\" and \"freeze\" for themselves";
     }
-    if (!start_from_like(node, out)) return false;
+    if (read_.meant(node, "like") || !start_from_like(node, out)) return false;
     const auto inherited = out.plugin;
     out.id = std::string(node.key());
     out.place = node.key_place();
@@ -132,7 +132,7 @@ class OptimizersReader {
     }
     if (lr) out.lr = read_.number(*lr, "`lr`", at_least(0));
     if (scale) out.lr_scale = read_.number(*scale, "`lr_scale`", at_least(0));
-    if (lr || out.lr || draft_.base_lr_broken) return;
+    if (lr || out.lr || draft_.base_lr_broken || read_.meant(node, "lr") || read_.meant(node, "lr_scale")) return;
     if (!draft_.spec.base_lr) {
       auto& finding = read_.error("SWY-1106",
                                   scale ? fmt::format("`lr_scale` of {} scales `base_lr`, which the spec lacks", name)

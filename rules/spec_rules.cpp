@@ -124,6 +124,7 @@ void read_overrides(SpecDraft& draft, const Node& overrides) {
 void read_fallback(SpecDraft& draft, const Node& root) {
   const auto node = root.child("fallback");
   if (!node) {
+    if (draft.read.meant(root, "fallback")) return;
     auto& finding = draft.read.error("SWY-1012", "the spec lacks `fallback`",
                                      {{root.json().span().file, root.json().span().offset, 1}, ""});
     finding.help = "add \"fallback\": \"error\" (or \"freeze\", or the id of an optimizer)";

@@ -127,7 +127,7 @@ std::optional<Schedule> read_schedule(SpecDraft& draft, const Node& node) {
     read.require(node, "total", name);
     return std::nullopt;
   }
-  const bool total_broken = total_node && !total;
+  const bool total_broken = (total_node && !total) || read.meant(node, "total");
   good = good && !total_broken;
   schedule.total = total.value_or(0);
 

@@ -92,6 +92,7 @@ class ViewReader {
     const auto batch = node_.child("batch");
     if (!out && !in && !batch && !flatten) return;
     if (!out || !in) {
+      if (read_.meant(roles, "out") || read_.meant(roles, "in")) return;
       read_
           .error("SWY-1018", "roles need both `out` and `in`",
                  (out       ? *out
@@ -208,7 +209,7 @@ class ViewReader {
     if (count && size) {
       read_.error("SWY-1018", "`heads` takes either `count` or `size`", size->key_place()).help =
           "keep one: each follows from the other";
-    } else if (!count && !size) {
+    } else if (!count && !size && !read_.meant(*node, "count") && !read_.meant(*node, "size")) {
       read_.error("SWY-1012", "`heads` lacks `count` or `size`", node->key_place()).help =
           "add \"count\": the number of heads";
     } else if (count && node_.has("split")) {

@@ -84,7 +84,8 @@ TEST_CASE("parameter table: overlap agrees with sets of positions") {
   };
   const auto draw = [&](std::int64_t n) { return static_cast<std::int64_t>(random() % static_cast<unsigned>(n)); };
   int overlapping = 0;
-  for (int trial = 0; trial < 2000; ++trial) {
+  int folds = 0;
+  for (int trial = 0; trial < 4000; ++trial) {
     const auto random_view = [&](const char* name) {
       return view(name, {1 + draw(4), 1 + draw(4)}, draw(12), {1 + draw(6), 1 + draw(6)});
     };
@@ -95,9 +96,16 @@ TEST_CASE("parameter table: overlap agrees with sets of positions") {
     const auto in_a = positions(a);
     const auto in_b = positions(b);
     const bool common = std::any_of(in_b.begin(), in_b.end(), [&](auto p) { return in_a.count(p) > 0; });
+    const auto folded = [](const ParameterInfo& info, const std::set<std::int64_t>& own) {
+      return static_cast<std::int64_t>(own.size()) < info.numel();
+    };
+    const int alone = (folded(a, in_a) ? 1 : 0) + (folded(b, in_b) ? 1 : 0);
     Diagnostics diagnostics;
     const auto table = ParameterTable::build({a, b}, diagnostics);
-    if (same) {
+    if (alone > 0) {  // left out of the table, so that the other one has nobody to share with
+      REQUIRE(codes(diagnostics) == (alone == 1 ? "SWY-2103" : "SWY-2103 SWY-2103"));
+      folds += alone;
+    } else if (same) {
       REQUIRE(table.size() == 1);
     } else {
       REQUIRE(codes(diagnostics) == (common ? "SWY-2103" : ""));
@@ -105,6 +113,7 @@ TEST_CASE("parameter table: overlap agrees with sets of positions") {
     }
   }
   CHECK(overlapping > 100);
+  CHECK(folds > 100);
 }
 
 TEST_CASE("parameter table: what is wrong with an entry") {
@@ -144,4 +153,25 @@ TEST_CASE("parameter table: a scalar has one element and prints as []") {
   CHECK(parameter("s", {}).numel() == 1);
   CHECK(to_string(std::vector<std::int64_t>{}) == "[]");
   CHECK(to_string(std::vector<std::int64_t>{768, 2304}) == "[768, 2304]");
+}
+
+TEST_CASE("parameter table: a view that shows an element twice is refused, others are not") {
+  const auto build = [](std::vector<std::int64_t> shape, std::vector<std::int64_t> strides) {
+    ParameterInfo info;
+    info.names = {"w"};
+    info.shape = std::move(shape);
+    info.storage = StorageInfo{"s", 0, std::move(strides)};
+    Diagnostics diagnostics;
+    ParameterTable::build({info}, diagnostics);
+    return diagnostics.items().empty() ? std::string() : diagnostics.items().front().code;
+  };
+  CHECK(build({4, 4}, {0, 1}) == "SWY-2103");  // expanded
+  CHECK(build({3, 2}, {1, 1}) == "SWY-2103");  // sliding windows
+  CHECK(build({4, 3}, {2, 3}) == "SWY-2103");  // 3 x 2 is 2 x 3
+  CHECK(build({2, 3}, {3, 2}) == "");          // 0 2 4 3 5 7
+  CHECK(build({4, 4}, {4, 1}) == "");
+  CHECK(build({4, 4}, {1, 4}) == "");  // transposed
+  CHECK(build({1, 4}, {0, 1}) == "");  // one index on the axis
+  CHECK(build({0, 4}, {0, 1}) == "");  // no elements
+  CHECK(build({2, 3, 4}, {100, 10, 1}) == "");
 }
