@@ -16,6 +16,7 @@ Inputs read_inputs(const std::string& spec_path, const std::string& model_path, 
   auto model = read_model(model_path, inputs.sources, diagnostics);
   inputs.model = std::move(model.model);
   inputs.unreadable = read.unreadable || model.unreadable;
+  if (inputs.spec) diagnostics = under_policy(inputs.spec->policy, diagnostics);  // the model's warnings as well
   if (!inputs.spec || !inputs.model || diagnostics.has_errors()) return inputs;
   const auto from_model = diagnostics;  // warnings about the model, which the plan does not hold
   Diagnostics planning;

@@ -2,11 +2,14 @@
 
 #include <string_view>
 
+#include "core/diagnostics.h"
+
 namespace switchyard {
 
 struct CodeInfo {
   const char* code;
   const char* meaning;
+  Severity usual = Severity::error;  ///< a policy may change warnings and notes, not errors
 };
 
 /// Every code that rules/ and the parts of core/ below it report. Numbers are stable: 10xx text and structure, 11xx
@@ -37,20 +40,22 @@ inline constexpr CodeInfo diagnostic_codes[] = {
     {"SWY-1105", "a schedule whose values its target does not accept"},
     {"SWY-1106", "an optimizer without a learning rate"},
     {"SWY-1110", "the numbers of a schedule do not fit together"},
+    {"SWY-1150", "`policy` names a code that no finding has"},
+    {"SWY-1151", "`policy` changes an error"},
     {"SWY-2001", "a rule or an override matches no parameter"},
-    {"SWY-2002", "a rule matches only what earlier rules take"},
+    {"SWY-2002", "a rule matches only what earlier rules take", Severity::warning},
     {"SWY-2003", "parameters that no rule takes"},
-    {"SWY-2004", "names of one tied tensor would be routed differently"},
-    {"SWY-2005", "a rule or an override matches only frozen parameters"},
-    {"SWY-2006", "an optional rule or override matches no parameter"},
+    {"SWY-2004", "names of one tied tensor would be routed differently", Severity::warning},
+    {"SWY-2005", "a rule or an override matches only frozen parameters", Severity::note},
+    {"SWY-2006", "an optional rule or override matches no parameter", Severity::note},
     {"SWY-2007", "a dtype that no plugin trains"},
-    {"SWY-2008", "an optimizer that nothing uses"},
-    {"SWY-2009", "a schedule that nothing uses"},
+    {"SWY-2008", "an optimizer that nothing uses", Severity::warning},
+    {"SWY-2009", "a schedule that nothing uses", Severity::warning},
     {"SWY-2010", "two values for one option of one parameter"},
     {"SWY-2011", "an override sets an option that the parameter's plugin does not have"},
     {"SWY-2012", "an override sets an option to a value that the parameter's plugin refuses"},
     {"SWY-2013", "the options of one parameter do not fit together"},
-    {"SWY-2015", "the model has no parameters"},
+    {"SWY-2015", "the model has no parameters", Severity::warning},
     {"SWY-2020", "the sizes of a split do not add up"},
     {"SWY-2021", "a plugin for matrices needs roles for the axes"},
     {"SWY-2022", "a plugin for matrices got a tensor with fewer than two axes"},
@@ -63,7 +68,7 @@ inline constexpr CodeInfo diagnostic_codes[] = {
     {"SWY-2102", "one name for two tensors"},
     {"SWY-2103", "different views of the same elements"},
     {"SWY-2104", "an impossible shape"},
-    {"SWY-2105", "names of one tensor disagree on requires_grad"},
+    {"SWY-2105", "names of one tensor disagree on requires_grad", Severity::warning},
 };
 
 /// The meaning of a code; empty if there is no such code.

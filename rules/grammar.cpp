@@ -16,9 +16,9 @@ namespace spots {
 
 SWITCHYARD_SPOT(spec, "the spec", "at the top level",
                 {"switchyard", "$schema", "name", "description", "base_lr", "optimizers", "schedules", "rules",
-                 "fallback", "overrides", "gradients", "sinks"},
-                {"extends", "requires", "vars", "canonical", "layers", "modular_norm", "monitors", "policy",
-                 "distributed", "checkpoint"})
+                 "fallback", "overrides", "gradients", "sinks", "policy"},
+                {"extends", "requires", "vars", "canonical", "layers", "modular_norm", "monitors", "distributed",
+                 "checkpoint"})
 SWITCHYARD_SPOT(optimizer, "an optimizer", "under an entry of `optimizers`",
                 {"plugin", "like", "lr", "lr_scale", "options", "schedules"}, {})
 SWITCHYARD_SPOT(schedule, "a schedule", "under an entry of `schedules`",

@@ -53,6 +53,7 @@ std::optional<Plan> make_plan(const Spec& spec, const ParameterTable& table, con
     if (good && !parameter.frozen()) describe_parts(parameter, *registry.find(parameter.plugin));
   }
   resolver.report(found);
+  found = under_policy(spec.policy, found);
   found.sort();
   diagnostics.append(found);
   if (!good || found.has_errors()) return std::nullopt;

@@ -11,7 +11,9 @@
 
 #include "core/plan.h"
 #include "core/schedule.h"
+#include "rules/codes.h"
 #include "rules/grammar.h"
+#include "rules/policy.h"
 
 namespace switchyard {
 
@@ -420,6 +422,17 @@ Json sink_schema() {
                 {"kind", "path"}, "Where metrics go.");
 }
 
+Json policy_schema() {
+  auto json = of_type("object", "Severity of warnings and notes, by code. Errors stay errors.");
+  auto& properties = json.set("properties", Json::object());
+  for (const auto& info : diagnostic_codes) {
+    if (info.usual == Severity::error) continue;
+    properties.set(info.code, enumeration(policy_words(), fmt::format("{} ({})", info.meaning, to_string(info.usual))));
+  }
+  json.set("additionalProperties", Json::boolean(false));
+  return json;
+}
+
 Json condition_schema() {
   const std::string comparison = "^(\\*|(>=|<=|>|<|!=) *[0-9]+|[0-9]+\\.\\.[0-9]+)$";
   auto one = with(Json::object(), "anyOf",
@@ -472,7 +485,8 @@ Json spec_schema(const Registry& registry) {
        {"fallback", identifier("Where tensors go that no rule takes: \"error\", \"freeze\" or an optimizer id.")},
        {"overrides", array_of("override", "Settings by tensor, whatever rule took it.")},
        {"gradients", reference("gradients")},
-       {"sinks", array_of("sink", "Where metrics go.")}},
+       {"sinks", array_of("sink", "Where metrics go.")},
+       {"policy", policy_schema()}},
       {"switchyard", "optimizers", "rules", "fallback"},
       "A Switchyard spec: which optimizer trains which tensors, and how.");
   auto json = Json::object();

@@ -112,11 +112,13 @@ std::optional<Spec> parse_spec(std::string_view text, const std::string& file, c
       if (const auto node = root.child("overrides")) read_overrides(draft, *node);
       if (const auto node = root.child("gradients")) read_gradients(draft, *node);
       if (const auto node = root.child("sinks")) read_sinks(draft, *node);
+      if (const auto node = root.child("policy")) read_policy(draft, *node);
       if (!found.has_errors()) warn_unused(draft);
     }
   }
-  const bool good = json && !found.has_errors();
+  draft.spec.warnings = under_policy(draft.spec.policy, draft.spec.warnings);
   found.append(draft.spec.warnings);
+  const bool good = json && !found.has_errors();
   found.sort();
   diagnostics.append(found);
   if (!good) return std::nullopt;

@@ -12,6 +12,7 @@
 #include "core/registry.h"
 #include "core/schedule.h"
 #include "rules/match.h"
+#include "rules/policy.h"
 
 namespace switchyard {
 
@@ -133,6 +134,7 @@ struct Spec {
   std::vector<SpecOverride> overrides;
   GradientPolicy gradients;
   std::vector<SinkConfig> sinks;
+  Policy policy;
   PatternList patterns;
   Diagnostics warnings;  ///< what parse_spec had to say although the spec is good; a plan repeats it
 

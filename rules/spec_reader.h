@@ -63,6 +63,9 @@ void read_rules(SpecDraft& draft, const Node& rules);
 void read_overrides(SpecDraft& draft, const Node& overrides);
 void read_fallback(SpecDraft& draft, const Node& root);
 
+// spec_policy.cpp
+void read_policy(SpecDraft& draft, const Node& policy);
+
 // spec_gradients.cpp
 void read_gradients(SpecDraft& draft, const Node& gradients);
 void read_sinks(SpecDraft& draft, const Node& sinks);
