@@ -1,5 +1,6 @@
 #include "rules/planner.h"
 
+#include "rules/canonical.h"
 #include "rules/resolve.h"
 #include "rules/router.h"
 
@@ -37,9 +38,15 @@ void summarize(const Spec& spec, const Routing& routing, Plan& plan) {
 
 }  // namespace
 
-std::optional<Plan> make_plan(const Spec& spec, const ParameterTable& table, const Registry& registry,
+std::optional<Plan> make_plan(const Spec& spec, const ParameterTable& given, const Registry& registry,
                               Diagnostics& diagnostics) {
   Diagnostics found;
+  std::optional<ParameterTable> stripped;
+  if (!spec.strip.empty()) {
+    stripped = canonical_table(given, spec.strip, spec.strip_place, diagnostics);
+    if (!stripped) return std::nullopt;
+  }
+  const auto& table = stripped ? *stripped : given;
   const auto routing = route(spec, table, found);
 
   Plan plan;
