@@ -92,6 +92,8 @@ std::string Reader::variable_at(const Span& span) const {
   if (variables_ == nullptr || span.offset >= source.size()) return "";
   auto written = source.substr(span.offset, span.length);
   if (written.size() < 4 || written.front() != '"') return "";
+  const auto behind = source.find_first_not_of(" \t\r\n", span.offset + span.length);
+  if (behind != std::string_view::npos && source[behind] == ':') return "";  // a key
   written = written.substr(1, written.size() - 2);
   return std::string(variable_name(written));
 }
