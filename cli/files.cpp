@@ -76,6 +76,14 @@ bool looks_like_safetensors(const std::string& path, std::string_view start) {
 
 }  // namespace
 
+SpecFiles spec_files(Sources& sources) {
+  return {[](const std::string& path) {
+            Diagnostics ignored;  // parse_spec says what cannot be read
+            return read_file(path, ignored).text;
+          },
+          &sources};
+}
+
 std::string shown_path(const std::string& path) { return printable(path); }
 
 ReadResult read_file(const std::string& path, Diagnostics& diagnostics) {

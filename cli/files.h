@@ -5,6 +5,7 @@
 
 #include "core/diagnostics.h"
 #include "core/parameter_table.h"
+#include "rules/spec.h"
 
 namespace switchyard::cli {
 
@@ -20,6 +21,9 @@ ReadResult read_file(const std::string& path, Diagnostics& diagnostics);
 
 /// The path as it is printed and keyed in Sources: bytes that are not UTF-8 are escaped.
 std::string shown_path(const std::string& path);
+
+/// Reads what a spec extends; texts go to `sources`, which must live as long as the result.
+SpecFiles spec_files(Sources& sources);
 
 /// A model: a manifest, or the header of a safetensors file.
 struct Model {

@@ -12,10 +12,14 @@ Inputs read_inputs(const std::string& spec_path, const std::string& model_path, 
   auto& diagnostics = inputs.diagnostics;
   const auto spec_file = shown_path(spec_path);
   const auto read = read_file(spec_path, diagnostics);
-  if (read.text) inputs.spec = parse_spec(inputs.sources[spec_file] = *read.text, spec_file, registry, diagnostics);
+  if (read.text) {
+    inputs.spec = parse_spec(inputs.sources[spec_file] = *read.text, spec_file, registry, diagnostics,
+                             spec_files(inputs.sources));
+  }
   auto model = read_model(model_path, inputs.sources, diagnostics);
   inputs.model = std::move(model.model);
   inputs.unreadable = read.unreadable || model.unreadable;
+  if (inputs.spec) diagnostics = under_policy(inputs.spec->policy, diagnostics);  // the model's warnings as well
   if (!inputs.spec || !inputs.model || diagnostics.has_errors()) return inputs;
   const auto from_model = diagnostics;  // warnings about the model, which the plan does not hold
   Diagnostics planning;

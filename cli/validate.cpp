@@ -19,7 +19,7 @@ Report validate(const std::vector<std::string>& specs, Format format, const Regi
     const auto read = read_file(path, diagnostics);
     unreadable = unreadable || read.unreadable;
     std::optional<Spec> spec;
-    if (read.text) spec = parse_spec(sources[file] = *read.text, file, registry, diagnostics);
+    if (read.text) spec = parse_spec(sources[file] = *read.text, file, registry, diagnostics, spec_files(sources));
     if (spec) {
       report.out += fmt::format("{}: valid, {}, {}, {}\n", file,
                                 counted(static_cast<long long>(spec->optimizers.size()), "optimizer"),

@@ -9,6 +9,8 @@
 #include <stdexcept>
 #include <unordered_map>
 
+#include "core/json_edit.h"
+
 namespace switchyard {
 
 namespace {
@@ -230,6 +232,26 @@ class JsonBuilder {
     return false;
   }
 
+  /// `content` as the value of a copy of `like`, at the same place.
+  template <class Content>
+  static Json refilled(const Json& like, Json empty, Content content) {
+    empty.value_ = std::move(content);
+    empty.file_ = like.file_;
+    empty.offset_ = like.offset_;
+    empty.length_ = like.length_;
+    return empty;
+  }
+  static void move_to(Json& value, const Json& at) {
+    value.file_ = at.file_;
+    value.offset_ = at.offset_;
+    value.length_ = at.length_;
+    if (auto* items = std::get_if<std::vector<Json>>(&value.value_)) {
+      for (auto& item : *items) move_to(item, at);
+    } else if (auto* members = std::get_if<std::vector<Json::Member>>(&value.value_)) {
+      for (auto& member : *members) move_to(member.value, at);
+    }
+  }
+
   bool failed() const { return failed_; }
   Json take() { return std::move(root_); }
 
@@ -386,6 +408,17 @@ std::optional<Json> parse_json(std::string_view text, const std::string& file, D
   const bool parsed = nlohmann::json::sax_parse(text.begin(), text.end(), &builder);
   if (!parsed || builder.failed()) return std::nullopt;
   return builder.take();
+}
+
+Json with_members(const Json& object, std::vector<Json::Member> members) {
+  return JsonBuilder::refilled(object, Json::object(), std::move(members));
+}
+Json with_items(const Json& array, std::vector<Json> items) {
+  return JsonBuilder::refilled(array, Json::array(), std::move(items));
+}
+Json placed(Json value, const Json& at) {
+  JsonBuilder::move_to(value, at);
+  return value;
 }
 
 std::string shortest(double value) {

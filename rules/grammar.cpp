@@ -16,9 +16,8 @@ namespace spots {
 
 SWITCHYARD_SPOT(spec, "the spec", "at the top level",
                 {"switchyard", "$schema", "name", "description", "base_lr", "optimizers", "schedules", "rules",
-                 "fallback", "overrides", "gradients", "sinks"},
-                {"extends", "requires", "vars", "canonical", "layers", "modular_norm", "monitors", "policy",
-                 "distributed", "checkpoint"})
+                 "fallback", "overrides", "gradients", "sinks", "policy", "extends", "vars", "canonical", "layers"},
+                {"requires", "modular_norm", "monitors", "distributed", "checkpoint"})
 SWITCHYARD_SPOT(optimizer, "an optimizer", "under an entry of `optimizers`",
                 {"plugin", "like", "lr", "lr_scale", "options", "schedules"}, {})
 SWITCHYARD_SPOT(schedule, "a schedule", "under an entry of `schedules`",
@@ -28,8 +27,9 @@ SWITCHYARD_SPOT(rule, "a rule", "under an entry of `rules`",
 SWITCHYARD_SPOT(override_, "an override", "under an entry of `overrides`",
                 {"id", "match", "except", "set", "note", "optional", "disabled"}, {})
 SWITCHYARD_SPOT(match, "a match", "under `match`",
-                {"name", "ndim", "shape", "numel", "dtype", "module", "tied", "all", "any", "not"},
-                {"tie_with", "layer", "where", "tag"})
+                {"name", "ndim", "shape", "numel", "dtype", "module", "tied", "tie_with", "layer", "where", "all",
+                 "any", "not"},
+                {"tag"})
 SWITCHYARD_SPOT(settings, "`set`", "under `set`", {"lr_scale", "wd_scale"}, {})
 SWITCHYARD_SPOT(view, "`matrix`", "under `matrix`", {"batch", "out", "in", "flatten", "transpose", "split", "heads"},
                 {})
@@ -40,6 +40,8 @@ SWITCHYARD_SPOT(flatten, "`flatten`", "under `matrix.flatten`", {"out", "in"}, {
 SWITCHYARD_SPOT(gradients, "`gradients`", "under `gradients`", {"clip", "accumulation", "on_nonfinite"}, {})
 SWITCHYARD_SPOT(clip, "`clip`", "under `gradients.clip`", {"norm"}, {})
 SWITCHYARD_SPOT(sink, "a sink", "under an entry of `sinks`", {"kind", "path", "every"}, {})
+SWITCHYARD_SPOT(canonical, "`canonical`", "under `canonical`", {"strip"}, {})
+SWITCHYARD_SPOT(layers, "`layers`", "under `layers`", {"index", "count", "before", "after"}, {})
 SWITCHYARD_SPOT(manifest, "the manifest", "at the top level", {"switchyard_manifest", "model", "source", "parameters"},
                 {})
 SWITCHYARD_SPOT(parameter, "a parameter", "under an entry of `parameters`",
@@ -49,8 +51,8 @@ SWITCHYARD_SPOT(storage, "`storage`", "under `storage`", {"id", "offset", "strid
 #undef SWITCHYARD_SPOT
 
 std::vector<const Spot*> of_spec() {
-  return {&spec(),  &optimizer(), &schedule(), &rule(),    &override_(), &match(), &settings(), &view(),
-          &split(), &part(),      &heads(),    &flatten(), &gradients(), &clip(),  &sink()};
+  return {&spec(), &optimizer(), &schedule(), &rule(),      &override_(), &match(), &settings(),  &view(),  &split(),
+          &part(), &heads(),     &flatten(),  &gradients(), &clip(),      &sink(),  &canonical(), &layers()};
 }
 
 }  // namespace spots

@@ -30,6 +30,8 @@ const Spot& flatten();
 const Spot& gradients();
 const Spot& clip();
 const Spot& sink();
+const Spot& canonical();
+const Spot& layers();
 const Spot& manifest();
 const Spot& parameter();
 const Spot& storage();

@@ -28,7 +28,7 @@ std::string widened_help(const Spec& spec, const ParameterTable& table, const Ma
       const bool hit =
           std::any_of(info.names.begin(), info.names.end(), [&](const auto& name) { return compiled->matches(name); });
       hits[static_cast<std::size_t>(i)] = hit ? 1 : 0;
-      if (hit && holds(match, {info, spec.patterns, hits})) ++count;
+      if (hit && holds(match, {info, spec.patterns, hits, spec.layers.of(info)})) ++count;
     }
     if (count > 0) return fmt::format("`{}` would match {} parameter{}", wider, count, count == 1 ? "" : "s");
   }
@@ -64,7 +64,7 @@ void explain_unused(const Spec& spec, const ParameterTable& table, const Match& 
     ++named;
     if (!against.empty()) continue;
     const auto hits = pattern_hits(spec.patterns, info.names);
-    const Subject subject{info, spec.patterns, hits};
+    const Subject subject{info, spec.patterns, hits, spec.layers.of(info)};
     const bool excluded = holds(match, subject) && except != nullptr;
     against = fmt::format("`{}`: {}", info.name(),
                           excluded ? "`except` takes it away: " + why(*except, subject) : why_not(match, subject));
@@ -100,6 +100,10 @@ void report_entry(const Spec& spec, const ParameterTable& table, const Entry& en
     }
     return;
   }
+  const bool broken_layers = std::any_of(diagnostics.items().begin(), diagnostics.items().end(), [](const auto& item) {
+    return item.code == "SWY-2031" || item.code == "SWY-2032";
+  });
+  if (broken_layers && (looks_at_layers(entry.match) || (entry.except && looks_at_layers(*entry.except)))) return;
   if (entry.optional) {
     diagnostics.note("SWY-2006", fmt::format("optional {} `{}` matches no parameter", what, entry.id), entry.place);
     return;
@@ -121,7 +125,7 @@ std::string described(const ParameterInfo& info) {
 /// The rule whose names fit but whose other conditions do not.
 std::string nearly(const Spec& spec, const ParameterInfo& info) {
   const auto hits = pattern_hits(spec.patterns, info.names);
-  const Subject subject{info, spec.patterns, hits};
+  const Subject subject{info, spec.patterns, hits, spec.layers.of(info)};
   for (const auto& rule : spec.rules) {
     if (rule.disabled) continue;
     const auto names = anchors(rule.match);
@@ -160,7 +164,7 @@ void report_shadowed(const Spec& spec, const ParameterTable& table, const Routin
     const auto& rule = spec.rules[i];
     entries.push_back({&rule.match, rule.except ? &*rule.except : nullptr, true});
   }
-  MatchIndex index(spec.patterns, entries, table);
+  MatchIndex index(spec.patterns, entries, table, &spec.layers);
   std::vector<std::map<int, std::int64_t>> takers(shadowed.size());
   std::vector<std::uint64_t> bits;
   for (std::size_t p = 0; p < table.size(); ++p) {

@@ -28,6 +28,24 @@ bool name_holds(const Match& match, const Subject& subject) {
                      [&](int i) { return subject.hits[static_cast<std::size_t>(i)] != 0; });
 }
 
+/// One name fits `name` (if there is such a condition), another fits `tie_with`.
+bool tie_holds(const Match& match, const Subject& subject) {
+  const auto fits = [&](const std::vector<int>& patterns, const std::string& name) {
+    return std::any_of(patterns.begin(), patterns.end(),
+                       [&](int i) { return subject.patterns[static_cast<std::size_t>(i)]->matches(name); });
+  };
+  const auto& names = subject.info.names;
+  for (std::size_t other = 0; other < names.size() && names.size() > 1; ++other) {
+    if (!fits(match.tie_with, names[other])) continue;
+    for (std::size_t own = 0; own < names.size(); ++own) {
+      if (own != other && (match.names.empty() || fits(match.names, names[own]))) return true;
+    }
+  }
+  return false;
+}
+
+Where::Facts facts(const Subject& subject) { return {subject.info.shape, subject.info.module, subject.layer.number}; }
+
 bool plain_holds(const Match& match, const ParameterInfo& info) {
   return (!match.ndim || match.ndim->holds(static_cast<std::int64_t>(info.shape.size()))) &&
          (!match.shape || match.shape->holds(info.shape)) && (!match.numel || match.numel->holds(info.numel())) &&
@@ -42,6 +60,10 @@ std::string either(const std::vector<std::string>& values) { return fmt::format(
 bool IntCondition::holds(std::int64_t value) const {
   return std::any_of(ranges.begin(), ranges.end(),
                      [&](const Range& range) { return value >= range.low && value <= range.high; });
+}
+
+bool LayerCondition::holds(const LayerPlace& place) const {
+  return place.number && (numbers.holds(*place.number) || (first && place.first) || (last && place.last));
 }
 
 bool ShapeCondition::allows_ndim(std::int64_t ndim) const {
@@ -71,6 +93,8 @@ std::vector<char> pattern_hits(const PatternList& patterns, const std::vector<st
 bool holds(const Match& match, const Subject& subject) {
   const auto inner = [&](const Match& other) { return holds(other, subject); };
   return (match.names.empty() || name_holds(match, subject)) && plain_holds(match, subject.info) &&
+         (!match.layer || match.layer->holds(subject.layer)) && (!match.where || match.where->holds(facts(subject))) &&
+         (match.tie_with.empty() || tie_holds(match, subject)) &&
          std::all_of(match.all.begin(), match.all.end(), inner) &&
          (match.any.empty() || std::any_of(match.any.begin(), match.any.end(), inner)) &&
          std::none_of(match.none.begin(), match.none.end(), inner);
@@ -90,6 +114,10 @@ std::string why(const Match& match, const Subject& subject) {
   if (!match.dtypes.empty()) say("dtype " + subject.info.dtype_name);
   if (!match.modules.empty()) say("module " + subject.info.module);
   if (match.tied) say(*match.tied ? "tied" : "not tied");
+  if (!match.tie_with.empty())
+    say("tied with " + subject.patterns[static_cast<std::size_t>(match.tie_with.front())]->text());
+  if (match.layer) say(fmt::format("layer {}", *subject.layer.number));
+  if (match.where) say("where " + match.where->text());
   for (const auto& inner : match.all) say(why(inner, subject));
   for (const auto& inner : match.any) {
     if (!holds(inner, subject)) continue;
@@ -118,6 +146,17 @@ std::string why_not(const Match& match, const Subject& subject) {
     return fmt::format("module {}, wants {}", info.module.empty() ? "unknown" : info.module, either(match.modules));
   }
   if (match.tied && *match.tied != info.tied()) return info.tied() ? "tied, wants not tied" : "not tied, wants tied";
+  if (!match.tie_with.empty() && !tie_holds(match, subject)) {
+    return info.tied() ? "tie_with: no other name matches" : "not tied, wants a tie with another name";
+  }
+  if (match.layer && !match.layer->holds(subject.layer)) {
+    return subject.layer.number ? fmt::format("layer {}, wants {}", *subject.layer.number, match.layer->text)
+                                : fmt::format("in no layer, wants layer {}", match.layer->text);
+  }
+  if (match.where && !match.where->holds(facts(subject))) {
+    const auto values = match.where->values(facts(subject));
+    return fmt::format("where: not ({}){}", match.where->text(), values.empty() ? "" : "; " + values);
+  }
   for (const auto& inner : match.all) {
     if (!holds(inner, subject)) return "all: " + why_not(inner, subject);
   }
@@ -136,6 +175,21 @@ bool looks_at_names(const Match& match) {
     return std::any_of(list.begin(), list.end(), looks_at_names);
   };
   return !match.names.empty() || any_of(match.all) || any_of(match.any) || any_of(match.none);
+}
+
+bool looks_at_ties(const Match& match) {
+  const auto any_of = [](const std::vector<Match>& list) {
+    return std::any_of(list.begin(), list.end(), looks_at_ties);
+  };
+  return !match.tie_with.empty() || any_of(match.all) || any_of(match.any) || any_of(match.none);
+}
+
+bool looks_at_layers(const Match& match) {
+  const auto any_of = [](const std::vector<Match>& list) {
+    return std::any_of(list.begin(), list.end(), looks_at_layers);
+  };
+  return match.layer || (match.where && match.where->looks_at_layers()) || any_of(match.all) || any_of(match.any) ||
+         any_of(match.none);
 }
 
 std::vector<int> anchors(const Match& match) {

@@ -9,7 +9,9 @@
 
 #include "core/diagnostics.h"
 #include "core/parameter_table.h"
+#include "rules/layers.h"
 #include "rules/pattern.h"
+#include "rules/where.h"
 
 namespace switchyard {
 
@@ -36,8 +38,19 @@ struct ShapeCondition {
   bool allows_ndim(std::int64_t ndim) const;
 };
 
+/// A condition on the layer of a tensor: one of its numbers, "first" or "last" (block of its stack). A tensor without a
+/// layer meets none.
+struct LayerCondition {
+  IntCondition numbers;
+  bool first = false;
+  bool last = false;
+  std::string text;  ///< ">=12", "first or last"
+
+  bool holds(const LayerPlace& place) const;
+};
+
 /// A conjunction of predicates. Patterns are numbers in Spec::patterns, so that equal patterns are matched once.
-/// A tied tensor matches `name` if any of its names does.
+/// A tied tensor matches `name` if any of its names does, and `tie_with` if another of its names does.
 struct Match {
   std::vector<int> names;
   std::optional<IntCondition> ndim;
@@ -46,6 +59,9 @@ struct Match {
   std::vector<std::string> dtypes;  ///< torch's names, without "torch."
   std::vector<std::string> modules;
   std::optional<bool> tied;
+  std::vector<int> tie_with;  ///< patterns
+  std::optional<LayerCondition> layer;
+  std::shared_ptr<const Where> where;
   std::vector<Match> all;
   std::vector<Match> any;
   std::vector<Match> none;  ///< `not`: zero or one
@@ -53,8 +69,8 @@ struct Match {
   Place name_place;
 
   bool empty() const {
-    return names.empty() && !ndim && !shape && !numel && dtypes.empty() && modules.empty() && !tied && all.empty() &&
-           any.empty() && none.empty();
+    return names.empty() && !ndim && !shape && !numel && dtypes.empty() && modules.empty() && !tied &&
+           tie_with.empty() && !layer && !where && all.empty() && any.empty() && none.empty();
   }
 };
 
@@ -66,6 +82,7 @@ struct Subject {
   const ParameterInfo& info;
   const PatternList& patterns;
   const std::vector<char>& hits;  ///< one an element of `patterns`
+  LayerPlace layer = {};
 };
 
 /// The hits of every pattern on these names, one by one: for a few parameters; MatchIndex is for many.
@@ -80,6 +97,10 @@ std::string why_not(const Match& match, const Subject& subject);
 
 /// True if a `name` occurs anywhere inside.
 bool looks_at_names(const Match& match);
+/// True if the answer depends on more than which patterns hit: a `tie_with` occurs anywhere inside.
+bool looks_at_ties(const Match& match);
+/// True if a `layer` or a `where` over layers occurs anywhere inside.
+bool looks_at_layers(const Match& match);
 /// Patterns of which at least one must hit for the match to hold; empty if there is no such set.
 std::vector<int> anchors(const Match& match);
 

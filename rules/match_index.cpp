@@ -17,12 +17,16 @@ void append_raw(std::string& key, std::int64_t value) {
 
 }  // namespace
 
-MatchIndex::MatchIndex(const PatternList& patterns, std::vector<Entry> entries, const ParameterTable& table)
+MatchIndex::MatchIndex(const PatternList& patterns, std::vector<Entry> entries, const ParameterTable& table,
+                       const Layers* layers)
     : patterns_(patterns), entries_(std::move(entries)), by_pattern_(patterns.size()), hits_(patterns.size(), 0) {
   for (std::size_t i = 0; i < entries_.size(); ++i) {
     const auto& entry = entries_[i];
     const auto id = static_cast<int>(i);
     if (!entry.enabled) continue;
+    ties_matter_ =
+        ties_matter_ || looks_at_ties(*entry.match) || (entry.except != nullptr && looks_at_ties(*entry.except));
+    if (looks_at_layers(*entry.match) || (entry.except != nullptr && looks_at_layers(*entry.except))) layers_ = layers;
     auto found = anchors(*entry.match);
     std::sort(found.begin(), found.end());
     found.erase(std::unique(found.begin(), found.end()), found.end());
@@ -131,10 +135,15 @@ bool MatchIndex::judge(int entry, const Subject& subject) const {
   return holds(*found.match, subject) && (found.except == nullptr || !holds(*found.except, subject));
 }
 
-void MatchIndex::describe(const ParameterInfo& info) {
+void MatchIndex::describe(const ParameterInfo& info, const LayerPlace& layer) {
   std::sort(hit_list_.begin(), hit_list_.end());
   likeness_.clear();
   likeness_ += info.tied() ? '1' : '0';
+  if (layer.number) {
+    likeness_ += layer.first ? (layer.last ? 'B' : 'F') : layer.last ? 'L' : 'N';
+    append_raw(likeness_, *layer.number);
+  }
+  likeness_ += '\0';
   for (const auto size : info.shape) append_raw(likeness_, size);
   append_raw(likeness_, -1);
   likeness_ += info.dtype_name;
@@ -142,18 +151,21 @@ void MatchIndex::describe(const ParameterInfo& info) {
   likeness_ += info.module;
   likeness_ += '\0';
   for (const auto pattern : hit_list_) append_raw(likeness_, pattern);
+  if (!ties_matter_ || !info.tied()) return;
+  for (const auto& name : info.names) likeness_ += '\0' + name;
 }
 
 void MatchIndex::matching(const ParameterInfo& info, const std::vector<std::string>& names,
                           std::vector<std::uint64_t>& out) {
   find_hits(names);
-  describe(info);
+  const auto layer = layers_ == nullptr ? LayerPlace{} : layers_->of(info);
+  describe(info, layer);
   if (const auto known = known_.find(likeness_); known != known_.end()) {
     out = known->second;
     return;
   }
   out.assign(entries_.size() / 64 + 1, 0);
-  const Subject subject{info, patterns_, hits_};
+  const Subject subject{info, patterns_, hits_, layer};
   const auto mark = [&](int entry) { out[static_cast<std::size_t>(entry) / 64] |= std::uint64_t{1} << (entry % 64); };
   for (const auto pattern : hit_list_) {
     for (const auto entry : by_pattern_[static_cast<std::size_t>(pattern)]) {

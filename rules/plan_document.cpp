@@ -55,7 +55,7 @@ class DocumentReader {
     const auto stored = member(root, "index_sha256", Json::Kind::string, "the index of a checkpoint");
     if (!stored || read_.diagnostics().has_errors()) return;
     const auto span = stored->json().span();
-    std::string text(read_.source());
+    std::string text(read_.source_of(span));
     constexpr std::size_t digits = 64;
     if (span.length == digits + 2) text.replace(span.offset + 1, digits, digits, '0');
     if (span.length == digits + 2 && sha256(text) == stored->json().as_string()) return;

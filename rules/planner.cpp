@@ -1,5 +1,6 @@
 #include "rules/planner.h"
 
+#include "rules/canonical.h"
 #include "rules/decay_check.h"
 #include "rules/resolve.h"
 #include "rules/router.h"
@@ -38,9 +39,15 @@ void summarize(const Spec& spec, const Routing& routing, Plan& plan) {
 
 }  // namespace
 
-std::optional<Plan> make_plan(const Spec& spec, const ParameterTable& table, const Registry& registry,
+std::optional<Plan> make_plan(const Spec& spec, const ParameterTable& given, const Registry& registry,
                               Diagnostics& diagnostics) {
   Diagnostics found;
+  std::optional<ParameterTable> stripped;
+  if (!spec.strip.empty()) {
+    stripped = canonical_table(given, spec.strip, spec.strip_place, diagnostics);
+    if (!stripped) return std::nullopt;
+  }
+  const auto& table = stripped ? *stripped : given;
   const auto routing = route(spec, table, found);
 
   Plan plan;
@@ -55,6 +62,7 @@ std::optional<Plan> make_plan(const Spec& spec, const ParameterTable& table, con
   }
   resolver.report(found);
   if (good) check_decay(spec, plan.parameters, registry, found);
+  found = under_policy(spec.policy, found);
   found.sort();
   diagnostics.append(found);
   if (!good || found.has_errors()) return std::nullopt;

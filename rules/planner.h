@@ -20,6 +20,8 @@ namespace switchyard {
 ///   option that `set` or an override fixes follows no schedule for that tensor.
 /// - Views are checked against every shape, whatever the plugin's options.
 ///
+/// - With `canonical.strip` the plan's names are the canonical ones (canonical_table).
+///
 /// Adds all findings to `diagnostics`: one mistake is one error, and what follows from it is not reported. Returns
 /// nothing if an error was added; a plan holds its own warnings and notes (those of the spec included) and both hashes.
 /// The table must have been built without errors; the registry must be the one that the spec was read with.

@@ -43,6 +43,8 @@ std::optional<Node> Node::child(std::string_view key) const {
 }
 
 std::string Node::pointer() const {
+  if (documents_ != nullptr && parent_ != nullptr)
+    return documents_->pointer_at(member_ != nullptr ? member_->key_span() : json_->span());
   if (parent_ == nullptr) return "";
   return parent_->pointer() + "/" + (member_ != nullptr ? pointer_token(member_->key) : std::to_string(index_));
 }
@@ -69,7 +71,31 @@ std::string did_you_mean(std::string_view given, const std::vector<std::string>&
 std::string listed(const std::vector<std::string>& values) { return fmt::format("{}", fmt::join(values, ", ")); }
 
 Diagnostic& Reader::error(std::string code, std::string message, const Place& place) {
-  return diagnostics_.error(std::move(code), std::move(message), place);
+  const auto name = variable_at(place.span);
+  const auto* variable = name.empty() ? nullptr : variables_->find(name);
+  if (!name.empty() && (variable == nullptr || variable->broken)) {
+    unheard_ = {};
+    return unheard_;
+  }
+  auto& finding = diagnostics_.error(std::move(code), std::move(message), place);
+  if (!name.empty()) finding.related.push_back({fmt::format("`${}` has its value here", name), variable->place});
+  return finding;
+}
+
+std::string_view Reader::source_of(const Span& span) const {
+  const auto found = sources_ == nullptr ? Sources::const_iterator() : sources_->find(span.file);
+  return sources_ == nullptr || found == sources_->end() ? text_ : std::string_view(found->second);
+}
+
+std::string Reader::variable_at(const Span& span) const {
+  const auto source = source_of(span);
+  if (variables_ == nullptr || span.offset >= source.size()) return "";
+  auto written = source.substr(span.offset, span.length);
+  if (written.size() < 4 || written.front() != '"') return "";
+  const auto behind = source.find_first_not_of(" \t\r\n", span.offset + span.length);
+  if (behind != std::string_view::npos && source[behind] == ':') return "";  // a key
+  written = written.substr(1, written.size() - 2);
+  return std::string(variable_name(written));
 }
 
 void Reader::unsupported(const std::string& feature, const Place& place) {
@@ -79,10 +105,6 @@ void Reader::unsupported(const std::string& feature, const Place& place) {
 
 void Reader::wrong_type(const Node& node, const std::string& what, const std::string& expected) {
   const auto& json = node.json();
-  if (json.is(Json::Kind::string) && json.as_string().size() > 1 && json.as_string()[0] == '$') {
-    unsupported("vars", node.place());
-    return;
-  }
   const bool scalar = !json.is(Json::Kind::array) && !json.is(Json::Kind::object) && !json.is(Json::Kind::null);
   auto& finding =
       error("SWY-1010",
@@ -196,9 +218,10 @@ std::optional<double> Reader::number(const Node& node, const std::string& what, 
   }
   const double value = json.as_double() + 0.0;  // no negative zero
   const auto span = json.span();
+  const auto source = source_of(span);
   const auto written =
-      span.offset + span.length <= text_.size() ? text_.substr(span.offset, span.length) : std::string_view();
-  if (value == 0 &&
+      span.offset + span.length <= source.size() ? source.substr(span.offset, span.length) : std::string_view();
+  if (value == 0 && written.substr(0, 1) != "\"" &&
       written.substr(0, written.find_first_of("eE")).find_first_of("123456789") != std::string_view::npos) {
     error("SWY-1013", fmt::format("{} is too small for a double: {}", what, shown(written)), node.place()).help =
         "write 0";
@@ -251,7 +274,9 @@ bool Reader::version(const Node& object, std::string_view key, const std::string
 
 Place Reader::inside(const Node& string_node, std::size_t offset, std::size_t length) const {
   auto place = string_node.place();
-  const auto end = std::min(place.span.offset + place.span.length, text_.size());
+  if (!variable_at(place.span).empty()) return place;
+  const auto text = source_of(place.span);
+  const auto end = std::min(place.span.offset + place.span.length, text.size());
   auto at = place.span.offset + 1;
   std::size_t decoded = 0;
   auto begin = end;
@@ -262,11 +287,11 @@ Place Reader::inside(const Node& string_node, std::size_t offset, std::size_t le
       finish = at;
       break;
     }
-    if (text_[at] != '\\') {
+    if (text[at] != '\\') {
       ++at;
       ++decoded;
-    } else if (at + 1 < end && text_[at + 1] == 'u') {
-      const auto code = std::strtoul(std::string(text_.substr(at + 2, 4)).c_str(), nullptr, 16);
+    } else if (at + 1 < end && text[at + 1] == 'u') {
+      const auto code = std::strtoul(std::string(text.substr(at + 2, 4)).c_str(), nullptr, 16);
       const bool pair = code >= 0xD800 && code < 0xDC00;
       decoded += pair ? 4 : code < 0x80 ? 1 : code < 0x800 ? 2 : 3;
       at += pair ? 12 : 6;

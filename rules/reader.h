@@ -11,7 +11,9 @@
 #include "core/diagnostics.h"
 #include "core/json.h"
 #include "core/option.h"
+#include "rules/documents.h"
 #include "rules/grammar.h"
+#include "rules/variables.h"
 
 namespace switchyard {
 
@@ -19,9 +21,12 @@ namespace switchyard {
 /// A node must not outlive its parent.
 class Node {
  public:
-  explicit Node(const Json& root) : json_(&root) {}
-  Node(const Node& parent, const Json::Member& member) : json_(&member.value), parent_(&parent), member_(&member) {}
-  Node(const Node& parent, std::size_t index) : json_(&parent.json().items()[index]), parent_(&parent), index_(index) {}
+  /// `documents`: of a root that was put together from several files; a pointer is then that of the value in its file.
+  explicit Node(const Json& root, const Documents* documents = nullptr) : json_(&root), documents_(documents) {}
+  Node(const Node& parent, const Json::Member& member)
+      : json_(&member.value), parent_(&parent), member_(&member), documents_(parent.documents_) {}
+  Node(const Node& parent, std::size_t index)
+      : json_(&parent.json().items()[index]), parent_(&parent), index_(index), documents_(parent.documents_) {}
 
   const Json& json() const { return *json_; }
   std::optional<Node> child(std::string_view key) const;
@@ -39,6 +44,7 @@ class Node {
   const Node* parent_ = nullptr;
   const Json::Member* member_ = nullptr;
   std::size_t index_ = 0;
+  const Documents* documents_ = nullptr;
 };
 
 /// Typed, checked reading: what is wrong is reported with what was expected, and then nothing is returned.
@@ -84,6 +90,8 @@ class Reader {
   /// The member, or a report that it is missing.
   std::optional<Node> require(const Node& object, std::string_view key, const std::string& what);
 
+  /// A finding at a `$name` also shows where the variable has its value; one at an unknown or broken variable is not
+  /// reported, since that is.
   Diagnostic& error(std::string code, std::string message, const Place& place);
   void wrong_type(const Node& node, const std::string& what, const std::string& expected);
   /// SWY-1090.
@@ -93,13 +101,23 @@ class Reader {
 
   /// The place of bytes [offset, offset + length) of a string's decoded value inside the source.
   Place inside(const Node& string_node, std::size_t offset, std::size_t length) const;
+  /// Values behind `$name`, by name.
+  void set_variables(const Variables* variables) { variables_ = variables; }
+  const Variables* variables() const { return variables_; }
+  /// The name in the reference "$name" that stands at a place, "" if none does.
+  std::string variable_at(const Span& span) const;
+  /// Texts of files other than the one that the reader was made with, by name.
+  void set_sources(const Sources* sources) { sources_ = sources; }
   Diagnostics& diagnostics() { return diagnostics_; }
-  std::string_view source() const { return text_; }
+  std::string_view source_of(const Span& span) const;
 
  private:
   std::string_view text_;
   Diagnostics& diagnostics_;
   std::unordered_map<const Json*, std::vector<std::string>> meant_;  ///< by object: what its unknown keys resemble
+  const Variables* variables_ = nullptr;
+  const Sources* sources_ = nullptr;
+  Diagnostic unheard_;
 };
 
 /// A value for a message: its JSON on one line, cut to 60 bytes.

@@ -25,7 +25,10 @@ void each_bit(const std::vector<std::uint64_t>& bits, std::size_t end, Visit&& v
 class Router {
  public:
   Router(const Spec& spec, const ParameterTable& table, Diagnostics& diagnostics)
-      : spec_(spec), table_(table), diagnostics_(diagnostics), index_(spec.patterns, index_entries(spec), table) {
+      : spec_(spec),
+        table_(table),
+        diagnostics_(diagnostics),
+        index_(spec.patterns, index_entries(spec), table, &spec.layers) {
     out_.rules.resize(spec.rules.size());
     out_.overrides.resize(spec.overrides.size());
     out_.routes.reserve(table.size());
@@ -56,7 +59,7 @@ class Router {
     const auto* rule = out.rule < 0 ? nullptr : &spec_.rules[static_cast<std::size_t>(out.rule)];
     out.frozen = !info.requires_grad || (rule != nullptr ? rule->freezes() : spec_.fallback == "freeze");
     out.taken = rule != nullptr || out.frozen || spec_.fallback != "error";
-    out.reason = rule != nullptr ? why(rule->match, {info, spec_.patterns, index_.hits()})
+    out.reason = rule != nullptr ? why(rule->match, {info, spec_.patterns, index_.hits(), spec_.layers.of(info)})
                                  : "no rule matches, so the fallback takes it";
     if (!info.requires_grad) out.reason += "; it requires no gradient";
     for (std::size_t i = 0; i < spec_.overrides.size(); ++i) {
@@ -162,6 +165,7 @@ Routing route(const Spec& spec, const ParameterTable& table, Diagnostics& diagno
     out.overrides.resize(spec.overrides.size());
     return out;
   }
+  check_layers(spec.layers, table, diagnostics);
   auto out = Router(spec, table, diagnostics).run();
   report_unused(spec, table, out, diagnostics);
   report_shadowed(spec, table, out, diagnostics);

@@ -38,7 +38,7 @@ struct Routing {
 
 /// First match wins. Adds what is wrong with the rules as such: rules and overrides that match nothing (SWY-2001), are
 /// shadowed (SWY-2002) or match only frozen tensors (SWY-2005), tensors without a rule (SWY-2003), ties that disagree
-/// (SWY-2004).
+/// (SWY-2004), layers that the model does not have (SWY-2031 to 2033).
 Routing route(const Spec& spec, const ParameterTable& table, Diagnostics& diagnostics);
 
 /// The optimizer id of a route, or "freeze".

@@ -11,7 +11,9 @@
 
 #include "core/plan.h"
 #include "core/schedule.h"
+#include "rules/codes.h"
 #include "rules/grammar.h"
+#include "rules/policy.h"
 
 namespace switchyard {
 
@@ -205,10 +207,6 @@ Json optimizer_schema(const Registry& registry) {
                       {"schedules", std::move(schedules)}},
                      {}, "A plugin with its options, for all tensors that rules send to it.");
   auto all = Json::array();
-  auto sources = Json::array();
-  sources.push(with(Json::object(), "required", text_list({"plugin"})));
-  sources.push(with(Json::object(), "required", text_list({"like"})));
-  all.push(with(Json::object(), "anyOf", std::move(sources)));
   all.push(with(Json::object(), "not", with(Json::object(), "required", text_list({"lr", "lr_scale"}))));
   for (const auto& descriptor : registry.optimizers()) {
     auto condition = Json::object();
@@ -265,7 +263,7 @@ Json schedule_schema() {
                       {"decay", steps("wsd: steps of the fall at the end, or a percentage of total.")},
                       {"shape", enumeration(shapes, "wsd: form of the fall.")},
                       {"points", std::move(points)}},
-                     {"kind"}, "A value as a function of t, the number of steps applied so far.");
+                     {}, "A value as a function of t, the number of steps applied so far.");
   struct KindKeys {
     const char* kind;
     std::vector<std::string> keys;
@@ -323,6 +321,14 @@ Json match_schema() {
                              "torch's name of the dtype; one or a list.")},
        {"module", one_or_many(of_type("string"), "Class name of the owning module; one or a list.")},
        {"tied", of_type("boolean", "Whether the tensor has several names.")},
+       {"tie_with", one_or_many(with(of_type("string"), "minLength", Json::integer(1)),
+                                "Pattern that another name of the tensor matches; one or a list.")},
+       {"layer", reference("layer", "Number of the layer, \"first\" or \"last\"; needs `layers`.")},
+       {"where",
+        with(of_type("string",
+                     "Expression over ndim, numel, rows, cols, aspect, fan_in, fan_out, layer, size(k): comparisons, "
+                     "and, or, not, + - * /, min, max, sqrt, abs."),
+             "minLength", Json::integer(1))},
        {"all", matches("All of these hold.")},
        {"any", matches("At least one of these holds.")},
        {"not", reference("match", "This does not hold.")}},
@@ -386,18 +392,33 @@ Properties matched_entry(std::string id, std::string what) {
           {"disabled", of_type("boolean", "As if it were not there.")}};
 }
 
+/// `keys` are required of an entry unless it is disabled.
+Json unless_disabled(const std::vector<std::string>& keys) {
+  auto off = with(Json::object(), "properties",
+                  with(Json::object(), "disabled", with(Json::object(), "const", Json::boolean(true))));
+  off.set("required", text_list({"disabled"}));
+  auto branch = Json::object();
+  branch.set("if", std::move(off));
+  branch.set("else", with(Json::object(), "required", text_list(keys)));
+  return list(std::move(branch));
+}
+
 Json rule_schema() {
   auto properties = matched_entry("Unique name of the rule.", "Settings of the tensors that the rule takes.");
   properties.emplace_back("use", identifier("Id of an optimizer, or \"freeze\"."));
   properties.emplace_back("matrix", reference("view"));
-  return object(spots::rule(), std::move(properties), {"id", "match", "use"},
-                "The first matching rule takes a tensor.");
+  auto json = object(spots::rule(), std::move(properties), {"id"}, "The first matching rule takes a tensor.");
+  json.set("allOf", unless_disabled({"match", "use"}));
+  return json;
 }
 
 Json override_schema() {
-  return object(spots::override_(),
-                matched_entry("Unique name of the override.", "What is set; factors of several overrides multiply."),
-                {"id", "match", "set"}, "All matching overrides act, after routing.");
+  auto json =
+      object(spots::override_(),
+             matched_entry("Unique name of the override.", "What is set; factors of several overrides multiply."),
+             {"id"}, "All matching overrides act, after routing.");
+  json.set("allOf", unless_disabled({"match", "set"}));
+  return json;
 }
 
 Json gradients_schema() {
@@ -420,6 +441,17 @@ Json sink_schema() {
                 {"kind", "path"}, "Where metrics go.");
 }
 
+Json policy_schema() {
+  auto json = of_type("object", "Severity of warnings and notes, by code. Errors stay errors.");
+  auto& properties = json.set("properties", Json::object());
+  for (const auto& info : diagnostic_codes) {
+    if (info.usual == Severity::error) continue;
+    properties.set(info.code, enumeration(policy_words(), fmt::format("{} ({})", info.meaning, to_string(info.usual))));
+  }
+  json.set("additionalProperties", Json::boolean(false));
+  return json;
+}
+
 Json condition_schema() {
   const std::string comparison = "^(\\*|(>=|<=|>|<|!=) *[0-9]+|[0-9]+\\.\\.[0-9]+)$";
   auto one = with(Json::object(), "anyOf",
@@ -431,6 +463,119 @@ Json condition_schema() {
   return described(
       with(Json::object(), "anyOf", list(std::move(one), std::move(many))),
       "A number, \"*\", \">=2\", \"<=2\", \">2\", \"<2\", \"!=2\", \"2..4\", or a list of which one must hold.");
+}
+
+Json layer_schema() {
+  auto one = with(Json::object(), "anyOf", list(reference("condition"), enumeration({"first", "last"})));
+  auto many = of_type("array");
+  many.set("items", with(Json::object(), "anyOf", list(reference("condition"), enumeration({"first", "last"}))));
+  many.set("minItems", Json::integer(1));
+  return described(with(Json::object(), "anyOf", list(std::move(one), std::move(many))),
+                   "A condition on the number of the layer, \"first\", \"last\", or a list of which one must hold.");
+}
+
+Json layers_schema() {
+  const auto patterns = [](std::string text) {
+    auto many = of_type("array");
+    many.set("items", with(of_type("string"), "minLength", Json::integer(1)));
+    many.set("minItems", Json::integer(1));
+    return described(
+        with(Json::object(), "anyOf", list(with(of_type("string"), "minLength", Json::integer(1)), std::move(many))),
+        std::move(text));
+  };
+  return object(spots::layers(),
+                {{"index", with(of_type("string", "Glob with {i:int} where the number of the block stands."),
+                                "minLength", Json::integer(1))},
+                 {"count", with(integer(1, "Number of blocks."), "maximum", Json::integer(1'000'000))},
+                 {"before", patterns("What is layer 0; block i is then layer i + 1.")},
+                 {"after", patterns("What is the layer behind the last block.")}},
+                {"index", "count"}, "A stack of blocks whose names hold their number.");
+}
+
+Json extends_schema() {
+  auto many = of_type("array");
+  many.set("items", with(of_type("string"), "minLength", Json::integer(1)));
+  many.set("minItems", Json::integer(1));
+  return described(
+      with(Json::object(), "anyOf", list(with(of_type("string"), "minLength", Json::integer(1)), std::move(many))),
+      "\"preset:NAME\" or the path of a spec that this one is put over; one or a list.");
+}
+
+/// What a spec must say that extends no other: there is nothing to take it from.
+Json whole_spec() {
+  const auto each = [](Json schema) { return with(Json::object(), "additionalProperties", std::move(schema)); };
+  auto required = Json::object();
+  required.set("required", text_list({"optimizers", "rules", "fallback"}));
+  auto& properties = required.set("properties", Json::object());
+  properties.set("optimizers", each(with(Json::object(), "anyOf",
+                                         list(with(Json::object(), "required", text_list({"plugin"})),
+                                              with(Json::object(), "required", text_list({"like"}))))));
+  properties.set("schedules", each(with(Json::object(), "required", text_list({"kind"}))));
+  return required;
+}
+
+Json stacks_schema() {
+  auto many = of_type("array");
+  many.set("items", reference("layers"));
+  many.set("minItems", Json::integer(1));
+  return described(with(Json::object(), "anyOf", list(reference("layers"), std::move(many))),
+                   "The stack of layers, or a list of stacks.");
+}
+
+Json canonical_schema() {
+  auto strip = of_type("array", "Wrapper segments that names lose before matching and hashing.");
+  strip.set("items", with(of_type("string"), "pattern", Json::string("^[^.*?\\[\\]{}]+$")));
+  strip.set("minItems", Json::integer(1));
+  return object(spots::canonical(), {{"strip", std::move(strip)}}, {"strip"}, "How names become canonical.");
+}
+
+Json variables_schema() {
+  const auto scalar = [] { return with(Json::object(), "type", text_list({"number", "string", "boolean"})); };
+  auto values = of_type("array");
+  values.set("items", scalar());
+  values.set("minItems", Json::integer(1));
+  auto json = of_type("object", "Values by name; \"$name\" stands for one anywhere below.");
+  json.set("propertyNames", with(of_type("string"), "pattern", Json::string("^[A-Za-z_][A-Za-z0-9_]{0,63}$")));
+  json.set("additionalProperties", with(Json::object(), "anyOf", list(scalar(), std::move(values))));
+  return json;
+}
+
+/// True for schemas of values that "$name" may stand for, unless they take any text anyway.
+bool takes_variable(const Json& schema) {
+  const auto* type = schema.find("type");
+  if (type == nullptr || !type->is(Json::Kind::string)) return false;
+  const auto& name = type->as_string();
+  if (name == "string") return schema.find("enum") != nullptr || schema.find("pattern") != nullptr;
+  if (name != "array") return name != "object";
+  // Lists of objects are part of the grammar, not values.
+  const auto* items = schema.find("items");
+  const auto* target = items == nullptr ? nullptr : items->find("$ref");
+  return target == nullptr || target->as_string() == "#/definitions/condition";
+}
+
+/// The schema with "$name" accepted wherever a value may stand. `if` rather than `anyOf`: a mistake is then reported as
+/// what it is.
+Json with_references(const Json& schema) {
+  static const std::vector<std::string> literal = {
+      "enum", "const", "default", "required", "examples", "enumDescriptions", "propertyNames"};
+  if (schema.is(Json::Kind::array)) {
+    auto out = Json::array();
+    for (const auto& item : schema.items()) out.push(with_references(item));
+    return out;
+  }
+  if (!schema.is(Json::Kind::object)) return schema;
+  auto inner = Json::object();
+  auto outer = Json::object();
+  const bool wrapped = takes_variable(schema);
+  for (const auto& member : schema.members()) {
+    const bool as_is = std::find(literal.begin(), literal.end(), member.key) != literal.end();
+    const bool about = member.key == "description" || member.key == "default" || member.key == "enumDescriptions";
+    (wrapped && about ? outer : inner).set(member.key, as_is ? member.value : with_references(member.value));
+  }
+  if (!wrapped) return inner;
+  outer.set("if", reference("variable"));
+  outer.set("else", std::move(inner));
+  return outer;
 }
 
 Json array_of(const std::string& definition, std::string text) {
@@ -472,27 +617,50 @@ Json spec_schema(const Registry& registry) {
        {"fallback", identifier("Where tensors go that no rule takes: \"error\", \"freeze\" or an optimizer id.")},
        {"overrides", array_of("override", "Settings by tensor, whatever rule took it.")},
        {"gradients", reference("gradients")},
-       {"sinks", array_of("sink", "Where metrics go.")}},
-      {"switchyard", "optimizers", "rules", "fallback"},
-      "A Switchyard spec: which optimizer trains which tensors, and how.");
+       {"sinks", array_of("sink", "Where metrics go.")},
+       {"policy", policy_schema()},
+       {"extends", extends_schema()},
+       {"vars", variables_schema()},
+       {"canonical", canonical_schema()},
+       {"layers", stacks_schema()}},
+      {"switchyard"}, "A Switchyard spec: which optimizer trains which tensors, and how.");
   auto json = Json::object();
   json.set("$schema", std::string(draft));
   json.set("$comment", std::string(generated));
   json.set("title", "Switchyard spec, version 1");
-  for (const auto& member : root.members()) json.set(member.key, member.value);
-  auto& definitions = json.set("definitions", Json::object());
+  json.set("if", with(Json::object(), "not", with(Json::object(), "required", text_list({"extends"}))));
+  json.set("then", whole_spec());
+  static const std::vector<std::string> plain = {"$schema", "description", "switchyard", "extends", "vars"};
+  for (const auto& member : root.members()) {
+    if (member.key != "properties") {
+      json.set(member.key, member.value);
+      continue;
+    }
+    auto& properties = json.set("properties", Json::object());
+    for (const auto& property : member.value.members()) {
+      const bool as_is = std::find(plain.begin(), plain.end(), property.key) != plain.end();
+      properties.set(property.key, as_is ? property.value : with_references(property.value));
+    }
+  }
+  auto& out = json.set("definitions", Json::object());
+  auto definitions = Json::object();
   definitions.set("optimizer", optimizer_schema(registry));
   definitions.set("schedule", schedule_schema());
   definitions.set("rule", rule_schema());
   definitions.set("override", override_schema());
   definitions.set("match", match_schema());
   definitions.set("condition", condition_schema());
+  definitions.set("layer", layer_schema());
+  definitions.set("layers", layers_schema());
   definitions.set("settings", settings_schema(registry));
   definitions.set("view", view_schema());
   definitions.set("gradients", gradients_schema());
   definitions.set("sink", sink_schema());
   for (const auto& descriptor : registry.optimizers())
     definitions.set("options." + descriptor.name, options_object(descriptor));
+  for (const auto& member : definitions.members()) out.set(member.key, with_references(member.value));
+  out.set("variable", described(with(of_type("string"), "pattern", Json::string("^\\$[A-Za-z_][A-Za-z0-9_]{0,63}$")),
+                                "The value of a variable of `vars`."));
   return json;
 }
 

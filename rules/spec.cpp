@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "rules/extends.h"
 #include "rules/spec_reader.h"
 
 namespace switchyard {
@@ -97,17 +98,30 @@ void warn_unused(SpecDraft& draft) {
 }  // namespace
 
 std::optional<Spec> parse_spec(std::string_view text, const std::string& file, const Registry& registry,
-                               Diagnostics& diagnostics) {
+                               Diagnostics& diagnostics, const SpecFiles& files) {
   Diagnostics found;
   const auto json = parse_json(text, file, found);
   SpecDraft draft(text, registry, found);
   draft.spec.file = file;
+  Variables variables;
+  Json document;
+  Sources texts = {{file, std::string(text)}};
+  Documents documents;
   if (json) {
-    const Node root(*json);
-    if (draft.read.object(root, spots::spec())) {
+    const bool extends = json->find("extends") != nullptr;
+    draft.read.set_sources(&texts);
+    document = extends ? with_bases(*json, file, files, draft.read, texts, documents) : *json;
+    const auto* origins = extends ? &documents : nullptr;
+    document = with_variables(document, origins, draft.read, variables);
+    draft.read.set_variables(&variables);
+    const Node root(document, origins);
+    // What a broken base would have brought is not missed as well.
+    if ((!extends || !found.has_errors()) && draft.read.object(root, spots::spec())) {
       draft.read.version(root, "switchyard", "the spec");
       read_texts(draft, root);
       read_base_lr(draft, root);
+      if (const auto node = root.child("canonical")) read_canonical(draft, *node);
+      if (const auto node = root.child("layers")) read_layers(draft, *node);
       if (const auto node = root.child("schedules")) read_schedules(draft, *node);
       draft.schedules_known = draft.schedules_known && !draft.read.meant(root, "schedules");
       if (const auto node = draft.read.require(root, "optimizers", "the spec")) read_optimizers(draft, *node);
@@ -116,11 +130,16 @@ std::optional<Spec> parse_spec(std::string_view text, const std::string& file, c
       if (const auto node = root.child("overrides")) read_overrides(draft, *node);
       if (const auto node = root.child("gradients")) read_gradients(draft, *node);
       if (const auto node = root.child("sinks")) read_sinks(draft, *node);
-      if (!found.has_errors()) warn_unused(draft);
+      if (const auto node = root.child("policy")) read_policy(draft, *node);
+      if (!found.has_errors()) {
+        warn_unused(draft);
+        variables.warn_unused(file, draft.spec.warnings);
+      }
     }
   }
-  const bool good = json && !found.has_errors();
+  draft.spec.warnings = under_policy(draft.spec.policy, draft.spec.warnings);
   found.append(draft.spec.warnings);
+  const bool good = json && !found.has_errors();
   found.sort();
   diagnostics.append(found);
   if (!good) return std::nullopt;

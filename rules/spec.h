@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,7 +12,9 @@
 #include "core/plan.h"
 #include "core/registry.h"
 #include "core/schedule.h"
+#include "rules/layers.h"
 #include "rules/match.h"
+#include "rules/policy.h"
 
 namespace switchyard {
 
@@ -133,6 +136,10 @@ struct Spec {
   std::vector<SpecOverride> overrides;
   GradientPolicy gradients;
   std::vector<SinkConfig> sinks;
+  Policy policy;
+  std::vector<std::string> strip;  ///< wrapper segments that names lose before matching and hashing
+  Place strip_place;
+  Layers layers;
   PatternList patterns;
   Diagnostics warnings;  ///< what parse_spec had to say although the spec is good; a plan repeats it
 
@@ -140,10 +147,18 @@ struct Spec {
   const SpecSchedule* find_schedule(std::string_view id) const;
 };
 
+/// How parse_spec finds the files that `extends` names. Presets need nothing.
+struct SpecFiles {
+  /// The text of a file, or nothing if it cannot be read. A path is relative to what `file` of parse_spec is relative
+  /// to.
+  std::function<std::optional<std::string>(const std::string& path)> read;
+  Sources* sources = nullptr;  ///< gets the texts that were read, for excerpts
+};
+
 /// Reads a spec. All mistakes of the text are added to `diagnostics`, each once, with place, what was expected and the
 /// nearest legal thing; nothing is returned if there is an error among them.
 std::optional<Spec> parse_spec(std::string_view text, const std::string& file, const Registry& registry,
-                               Diagnostics& diagnostics);
+                               Diagnostics& diagnostics, const SpecFiles& files = {});
 
 /// Keys of the grammar that this build refuses with SWY-1090, with the place where they are legal ("spec", "match").
 const std::vector<std::pair<std::string, std::string>>& unsupported_keys();

@@ -65,7 +65,7 @@ std::optional<std::vector<Range>> parse_condition(std::string_view text, std::st
 
 std::optional<std::vector<int>> read_names(SpecDraft& draft, const Node& node) {
   std::vector<int> out;
-  bool good = draft.read.texts(node, "`name`", [&](const Node& item, const std::string& text) {
+  bool good = draft.read.texts(node, fmt::format("`{}`", node.key()), [&](const Node& item, const std::string& text) {
     const auto [known, fresh] = draft.pattern_numbers.emplace(text, -1);
     if (fresh) {
       PatternError error;
@@ -195,10 +195,6 @@ std::optional<IntCondition> read_condition(SpecDraft& draft, const Node& node, c
     out.text = text;
     return out;
   }
-  if (text.size() > 1 && text[0] == '$') {
-    draft.read.unsupported("vars", node.place());
-    return std::nullopt;
-  }
   auto& finding = draft.read.error("SWY-1013", fmt::format("{} has no condition {}", what, shown(json)), node.place());
   finding.label = "expected an integer, \"*\", \">=n\", \"<=n\", \">n\", \"<n\", \"!=n\" or \"a..b\"";
   finding.help = hint;
@@ -230,6 +226,9 @@ std::optional<Match> read_match(SpecDraft& draft, const Node& node) {
     read.texts(*module, "`module`", [&](const Node&, const std::string& text) { out.modules.push_back(text); });
   }
   if (const auto tied = node.child("tied")) out.tied = read.boolean(*tied, "`tied`");
+  if (const auto tie = node.child("tie_with")) out.tie_with = read_names(draft, *tie).value_or(std::vector<int>{});
+  if (const auto layer = node.child("layer")) out.layer = read_layer(draft, *layer);
+  if (const auto where = node.child("where")) out.where = read_where(draft, *where);
   if (const auto all = node.child("all")) out.all = read_list(draft, *all).value_or(std::vector<Match>{});
   if (const auto any = node.child("any")) out.any = read_list(draft, *any).value_or(std::vector<Match>{});
   if (const auto none = node.child("not")) {

@@ -273,10 +273,6 @@ std::optional<OptionValue> read_option(SpecDraft& draft, const Node& node, const
     finding.help += fmt::format("{}(options: {})", finding.help.empty() ? "" : "   ", listed(candidates));
     return std::nullopt;
   }
-  if (node.json().is(Json::Kind::string) && node.json().as_string().substr(0, 1) == "$") {
-    read.unsupported("vars", node.place());
-    return std::nullopt;
-  }
   auto value = option_value_from_json(node.json());
   const auto problem = value ? check_option(*option, *value) : expected(*option);
   if (value && problem.empty()) return value;

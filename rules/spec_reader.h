@@ -27,6 +27,7 @@ struct SpecDraft {
   bool optimizers_known = false;  ///< false if `optimizers` is missing or no object: then no reference can be judged
   bool schedules_known = true;
   bool base_lr_broken = false;
+  bool has_layers = false;  ///< also when they are broken
   std::set<std::string> schedules_used;
   std::set<std::string> optimizers_used;
   std::unordered_map<std::string, int> pattern_numbers;  ///< -1 for broken ones
@@ -50,6 +51,16 @@ std::optional<OptionValue> read_option(SpecDraft& draft, const Node& node, const
 std::optional<Match> read_match(SpecDraft& draft, const Node& match);
 std::optional<IntCondition> read_condition(SpecDraft& draft, const Node& node, const std::string& what);
 
+// spec_layers.cpp
+void read_layers(SpecDraft& draft, const Node& layers);
+std::optional<LayerCondition> read_layer(SpecDraft& draft, const Node& layer);
+
+// spec_where.cpp
+std::shared_ptr<const Where> read_where(SpecDraft& draft, const Node& where);
+
+// spec_canonical.cpp
+void read_canonical(SpecDraft& draft, const Node& canonical);
+
 // spec_view.cpp
 std::optional<SpecView> read_view(SpecDraft& draft, const Node& view);
 
@@ -62,6 +73,9 @@ std::optional<SpecSettings> read_settings(SpecDraft& draft, const Node& set, con
 void read_rules(SpecDraft& draft, const Node& rules);
 void read_overrides(SpecDraft& draft, const Node& overrides);
 void read_fallback(SpecDraft& draft, const Node& root);
+
+// spec_policy.cpp
+void read_policy(SpecDraft& draft, const Node& policy);
 
 // spec_gradients.cpp
 void read_gradients(SpecDraft& draft, const Node& gradients);

@@ -41,8 +41,14 @@ void read_flags(SpecDraft& draft, const Node& node, std::string& note, bool& opt
   if (const auto child = node.child("disabled")) disabled = draft.read.boolean(*child, "`disabled`").value_or(false);
 }
 
+/// True for an entry that says "disabled": true: it needs nothing but its id.
+bool is_disabled(const Node& node) {
+  const auto flag = node.child("disabled");
+  return flag && flag->json().is(Json::Kind::boolean) && flag->json().as_bool();
+}
+
 void read_use(SpecDraft& draft, const Node& node, SpecRule& rule) {
-  const auto use_node = draft.read.require(node, "use", "a rule");
+  const auto use_node = is_disabled(node) ? node.child("use") : draft.read.require(node, "use", "a rule");
   if (!use_node) return;
   const auto use = draft.read.text(*use_node, "`use`");
   if (use && draft.check_optimizer(*use_node, "`use`", *use, {"freeze"})) rule.use = *use;
@@ -78,7 +84,7 @@ void read_details(SpecDraft& draft, const Node& node, SpecRule& rule) {
 
 template <class Entry>
 void read_matches(SpecDraft& draft, const Node& node, const std::string& what, Entry& entry) {
-  if (const auto child = draft.read.require(node, "match", what)) {
+  if (const auto child = is_disabled(node) ? node.child("match") : draft.read.require(node, "match", what)) {
     auto match = read_match(draft, *child);
     if (match) entry.match = std::move(*match);
   }
@@ -112,7 +118,7 @@ void read_overrides(SpecDraft& draft, const Node& overrides) {
     SpecOverride entry;
     entry.id = ids.read(draft, node, "an override", entry.place).value_or("");
     read_matches(draft, node, "an override", entry);
-    if (const auto set = draft.read.require(node, "set", "an override")) {
+    if (const auto set = is_disabled(node) ? node.child("set") : draft.read.require(node, "set", "an override")) {
       auto settings = read_settings(draft, *set, nullptr, true);
       if (settings) entry.set = std::move(*settings);
     }

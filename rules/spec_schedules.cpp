@@ -37,10 +37,6 @@ std::optional<std::int64_t> read_steps(SpecDraft& draft, const Node& node, const
   const auto& json = node.json();
   if (!json.is(Json::Kind::string)) return draft.read.integer(node, what, 0);
   const auto& text = json.as_string();
-  if (text.size() > 1 && text[0] == '$') {
-    draft.read.unsupported("vars", node.place());
-    return std::nullopt;
-  }
   double percent = -1;
   const auto* end = text.data() + text.size();
   const auto parsed = std::from_chars(text.data(), end, percent, std::chars_format::fixed);

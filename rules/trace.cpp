@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "rules/canonical.h"
 #include "rules/router.h"
 
 namespace switchyard {
@@ -38,14 +39,22 @@ std::string_view to_string(Verdict verdict) {
   return "no";
 }
 
-std::optional<RuleTrace> trace_parameter(const Spec& spec, const ParameterTable& table, const Registry&,
+std::optional<RuleTrace> trace_parameter(const Spec& spec, const ParameterTable& given, const Registry& registry,
                                          const std::string& name) {
+  if (!spec.strip.empty()) {
+    Diagnostics ignored;  // make_plan reports them
+    const auto stripped = canonical_table(given, spec.strip, spec.strip_place, ignored);
+    auto plain = spec;
+    plain.strip.clear();
+    if (stripped) return trace_parameter(plain, *stripped, registry, canonical_name(name, spec.strip));
+  }
+  const auto& table = given;
   const auto* info = table.find(name);
   if (info == nullptr) return std::nullopt;
   RuleTrace out;
   out.info = *info;
   const auto hits = pattern_hits(spec.patterns, info->names);
-  const Subject subject{*info, spec.patterns, hits};
+  const Subject subject{*info, spec.patterns, hits, spec.layers.of(*info)};
   Route route;
   for (std::size_t i = 0; i < spec.rules.size(); ++i) {
     const auto& rule = spec.rules[i];

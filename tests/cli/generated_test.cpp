@@ -71,10 +71,7 @@ TEST_CASE("schemas: unknown keys are refused everywhere and nothing that this bu
     for (const auto& [key, child] : node.items()) walk(child, where + "/" + key);
   };
   walk(schema, "");
-  for (const auto* key :
-       {"vars", "extends", "canonical", "layers", "policy", "modular_norm", "monitors", "distributed", "checkpoint"}) {
+  for (const auto* key : {"requires", "modular_norm", "monitors", "distributed", "checkpoint"})
     CHECK_FALSE(schema.at("properties").contains(key));
-  }
-  for (const auto* key : {"where", "tie_with", "layer"})
-    CHECK_FALSE(schema.at("definitions").at("match").at("properties").contains(key));
+  CHECK_FALSE(schema.at("definitions").at("match").at("properties").contains("tag"));
 }

@@ -86,3 +86,22 @@ TEST_CASE("validate: odd file names are printed readably and do not break the do
   CHECK(result.json().at("files").at(0).at("file").get<std::string>().find("caf\xc3\xa9 \\xff\\x0a.json") !=
         std::string::npos);
 }
+
+TEST_CASE("validate: a spec over a file and a preset; places in either, paths relative to the file that names them") {
+  const Folder folder;
+  std::filesystem::create_directory(folder.path / "shared");
+  const auto base = folder.write("shared/base.json", R"({"switchyard": 1, "extends": "preset:mlp", "base_lr": -1})");
+  const auto spec = folder.write("spec.json", R"({"switchyard": 1, "extends": "shared/base.json"})");
+  const auto broken = run({"validate", spec});
+  CHECK(broken.exit == 1);
+  CHECK_MESSAGE(broken.complains(base + ":1:"), broken.err);
+  folder.write("shared/base.json", R"({"switchyard": 1, "extends": "preset:mlp", "base_lr": 1})");
+  const auto good = run({"validate", spec});
+  CHECK_MESSAGE(good.exit == 0, good.err);
+  CHECK(good.says("2 optimizers, 5 rules, 1 override"));
+  std::filesystem::remove(base);
+  const auto missing = run({"validate", spec});
+  CHECK(missing.exit == 1);
+  CHECK(missing.complains("SWY-1160"));
+  CHECK(missing.complains(spec + ":1:"));
+}

@@ -1,0 +1,129 @@
+#include "rules/extends.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "core/json_edit.h"
+#include "rules/presets.h"
+
+namespace switchyard {
+
+namespace {
+
+constexpr std::size_t most_depth = 16;
+constexpr std::size_t most_files = 256;
+constexpr std::string_view preset_prefix = "preset:";
+
+std::vector<std::string> preset_names() {
+  std::vector<std::string> out;
+  for (const auto& [name, text] : presets()) out.push_back(name);
+  return out;
+}
+
+class Extender {
+ public:
+  Extender(const SpecFiles& files, Reader& read, Sources& texts, Documents& documents)
+      : files_(files), read_(read), texts_(texts), documents_(documents) {}
+
+  Json whole(const Json& document, const std::string& file) {
+    documents_.by_file.emplace(file, document);
+    const Node root(document);
+    const auto extends = root.child("extends");
+    if (!extends) return document;
+    chain_.push_back(file);
+    std::optional<Json> bases;
+    read_.texts(*extends, "`extends`", [&](const Node& item, const std::string& reference) {
+      auto base = find(item, reference, file);
+      if (base) bases = bases ? merged(*base, *bases) : std::move(*base);
+    });
+    chain_.pop_back();
+    std::vector<Json::Member> members;
+    for (const auto& member : document.members()) {
+      if (member.key != "extends") members.push_back(member);
+    }
+    const auto own = with_members(document, std::move(members));
+    return bases ? merged(own, *bases) : own;
+  }
+
+ private:
+  std::optional<Json> find(const Node& item, const std::string& reference, const std::string& file) {
+    const bool preset = reference.substr(0, preset_prefix.size()) == preset_prefix;
+    const auto path = preset ? reference : resolved(reference, file);
+    const bool circle = std::find(chain_.begin(), chain_.end(), path) != chain_.end();
+    if (circle || chain_.size() > most_depth || ++files_read_ > most_files) {
+      auto& finding =
+          read_.error("SWY-1161",
+                      circle                       ? fmt::format("`extends` runs in a circle through `{}`", shown(path))
+                      : chain_.size() > most_depth ? fmt::format("`extends` is more than {} files deep", most_depth)
+                                                   : fmt::format("`extends` reads more than {} files", most_files),
+                      item.place());
+      finding.help = "remove one of the references";
+      return std::nullopt;
+    }
+    const auto text = preset ? preset_text(item, reference) : file_text(item, reference, path);
+    if (!text) return std::nullopt;
+    texts_[path] = *text;
+    if (files_.sources != nullptr) (*files_.sources)[path] = *text;
+    const auto before = read_.diagnostics().count(Severity::error);
+    const auto json = parse_json(*text, path, read_.diagnostics());
+    if (!json) return std::nullopt;
+    const Node root(*json);
+    if (!json->is(Json::Kind::object)) {
+      read_.wrong_type(root, "a spec", "an object");
+      return std::nullopt;
+    }
+    read_.version(root, "switchyard", "the spec");
+    auto out = whole(*json, path);
+    if (read_.diagnostics().count(Severity::error) != before) return std::nullopt;
+    return out;
+  }
+
+  static std::string resolved(const std::string& reference, const std::string& file) {
+    return (std::filesystem::path(file).parent_path() / reference).lexically_normal().generic_string();
+  }
+
+  std::optional<std::string> preset_text(const Node& item, const std::string& reference) {
+    const auto name = reference.substr(preset_prefix.size());
+    if (const auto text = find_preset(name)) return std::string(*text);
+    auto& finding = read_.error("SWY-1160", fmt::format("there is no preset `{}`", shown(name)), item.place());
+    finding.label = "no such preset";
+    const auto near = nearest(name, preset_names());
+    finding.help = fmt::format("{}(presets: {})", near.empty() ? "" : "did you mean `preset:" + near + "`?   ",
+                               listed(preset_names()));
+    return std::nullopt;
+  }
+
+  std::optional<std::string> file_text(const Node& item, const std::string& reference, const std::string& path) {
+    if (reference.empty()) {
+      read_.error("SWY-1019", "an entry of `extends` is empty", item.place()).help =
+          "write \"preset:NAME\" or the path of a spec";
+      return std::nullopt;
+    }
+    auto text = files_.read ? files_.read(path) : std::nullopt;
+    if (text) return text;
+    auto& finding = read_.error("SWY-1160", fmt::format("cannot read `{}`", shown(path)), item.place());
+    finding.label = files_.read ? "no such file" : "this program reads presets only";
+    const auto near = nearest(reference, preset_names());
+    if (!near.empty()) finding.help = fmt::format("did you mean `preset:{}`?", near);
+    if (near.empty() && files_.read) finding.help = "paths are relative to the file that names them";
+    return std::nullopt;
+  }
+
+  const SpecFiles& files_;
+  Reader& read_;
+  Sources& texts_;
+  Documents& documents_;
+  std::vector<std::string> chain_;
+  std::size_t files_read_ = 0;
+};
+
+}  // namespace
+
+Json with_bases(const Json& root, const std::string& file, const SpecFiles& files, Reader& read, Sources& texts,
+                Documents& documents) {
+  return Extender(files, read, texts, documents).whole(root, file);
+}
+
+}  // namespace switchyard

@@ -1,0 +1,148 @@
+#include "rules/extends.h"
+
+#include <doctest/doctest.h>
+
+#include "rules/planner.h"
+#include "rules/presets.h"
+#include "tests/support/test_registry.h"
+
+using namespace switchyard;
+
+namespace {
+
+using Files = std::map<std::string, std::string>;
+
+struct Outcome {
+  std::optional<Spec> spec;
+  Diagnostics diagnostics;
+  Sources sources;
+};
+
+Outcome parse(const Files& files, const std::string& name) {
+  Outcome out;
+  out.sources[name] = files.at(name);
+  const SpecFiles access{[&](const std::string& path) -> std::optional<std::string> {
+                           const auto found = files.find(path);
+                           return found == files.end() ? std::nullopt : std::optional(found->second);
+                         },
+                         &out.sources};
+  out.spec = parse_spec(files.at(name), name, test::registry(), out.diagnostics, access);
+  return out;
+}
+
+std::string hashes(const Outcome& outcome, const ParameterTable& table) {
+  REQUIRE_MESSAGE(outcome.spec, render(outcome.diagnostics, outcome.sources));
+  Diagnostics diagnostics;
+  const auto plan = make_plan(*outcome.spec, table, test::registry(), diagnostics);
+  REQUIRE_MESSAGE(plan, render(diagnostics, outcome.sources));
+  return plan->state_hash + plan->plan_hash;
+}
+
+const std::string base = R"({"switchyard": 1,
+  "optimizers": {"hidden": {"plugin": "muon", "lr": 0.02}, "rest": {"plugin": "adamw", "lr": 0.001}},
+  "rules": [{"id": "tables", "match": {"module": "Embedding"}, "use": "rest"},
+            {"id": "m", "match": {"ndim": 2}, "use": "hidden"}],
+  "fallback": "rest"})";
+
+}  // namespace
+
+TEST_CASE("extends: paths are relative to the file that names them, and inlining changes no hash") {
+  const Files files = {
+      {"specs/run.json",
+       R"({"switchyard": 1, "extends": "../shared/gpt.json", "optimizers": {"hidden": {"lr": 0.05}}})"},
+      {"shared/gpt.json", R"({"switchyard": 1, "extends": ["base.json"], "name": "gpt"})"},
+      {"shared/base.json", base}};
+  const auto outcome = parse(files, "specs/run.json");
+  auto inlined = base;
+  inlined.replace(inlined.find("0.02"), 4, "0.05");
+  const auto table = test::table(test::gpt2());
+  CHECK(hashes(outcome, table) == hashes(parse({{"a.json", inlined}}, "a.json"), table));
+  CHECK(hashes(outcome, table) != hashes(parse({{"a.json", base}}, "a.json"), table));
+  CHECK(outcome.diagnostics.empty());
+  CHECK(outcome.spec->name == "gpt");
+  CHECK(outcome.sources.count("shared/base.json") == 1);
+  CHECK(outcome.spec->rules[0].place.span.file == "shared/base.json");
+  CHECK(outcome.spec->rules[0].place.pointer == "/rules/0/id");
+}
+
+TEST_CASE("extends: a later base goes over an earlier one, its rules before") {
+  const Files files = {
+      {"a.json",
+       R"({"switchyard": 1, "extends": ["base.json", "over.json"], "rules": [{"id": "own", "match": {"ndim": 1}, "use": "rest"}]})"},
+      {"base.json", base},
+      {"over.json", R"({"switchyard": 1, "rules": [{"id": "new", "match": {"ndim": 3}, "use": "freeze"},
+                                                   {"id": "m", "match": {"ndim": 2}, "use": "rest"}]})"}};
+  const auto outcome = parse(files, "a.json");
+  REQUIRE_MESSAGE(outcome.spec, render(outcome.diagnostics, outcome.sources));
+  std::string order;
+  for (const auto& rule : outcome.spec->rules) order += rule.id + ":" + rule.use + " ";
+  CHECK(order == "own:rest new:freeze tables:rest m:rest ");
+  CHECK(outcome.spec->rules[1].place.pointer == "/rules/0/id");
+  CHECK(outcome.spec->rules[3].place.pointer == "/rules/1/id");
+}
+
+TEST_CASE("extends: what is missing, broken or circular is reported where it is named") {
+  const auto one = [](const Files& files, const std::string& code, const std::string& file,
+                      const std::string& pointer) {
+    const auto outcome = parse(files, "a.json");
+    INFO(render(outcome.diagnostics, outcome.sources));
+    CHECK_FALSE(outcome.spec);
+    REQUIRE(outcome.diagnostics.items().size() == 1);
+    const auto& item = outcome.diagnostics.items()[0];
+    CHECK(item.code == code);
+    CHECK(item.place.span.file == file);
+    CHECK(item.place.pointer == pointer);
+  };
+  const auto extends = [](const std::string& what) { return R"({"switchyard": 1, "extends": [")" + what + "\"]}"; };
+  one({{"a.json", extends("b.json")}}, "SWY-1160", "a.json", "/extends/0");
+  one({{"a.json", extends("b.json")}, {"b.json", extends("c.json")}}, "SWY-1160", "b.json", "/extends/0");
+  one({{"a.json", extends("a.json")}}, "SWY-1161", "a.json", "/extends/0");
+  one({{"a.json", extends("./x/../b.json")}, {"b.json", extends("a.json")}}, "SWY-1161", "b.json", "/extends/0");
+  one({{"a.json", extends("b.json")}, {"b.json", "{"}}, "SWY-1001", "b.json", "");
+  one({{"a.json", extends("b.json")}, {"b.json", "[]"}}, "SWY-1010", "b.json", "");
+  one({{"a.json", extends("b.json")}, {"b.json", R"({"switchyard": 2})"}}, "SWY-1014", "b.json", "/switchyard");
+  auto broken = base;
+  broken.replace(broken.find("\"ndim\""), 6, "\"ndin\"");
+  one({{"a.json", extends("b.json")}, {"b.json", broken}}, "SWY-1011", "b.json", "/rules/1/match/ndin");
+  broken = base;
+  broken.replace(broken.find("0.02"), 4, "-0.02");
+  one({{"a.json", extends("b.json")}, {"b.json", broken}}, "SWY-1013", "b.json", "/optimizers/hidden/lr");
+  Files deep;
+  for (int i = 0; i < 30; ++i) deep["f" + std::to_string(i)] = extends("f" + std::to_string(i + 1));
+  deep["f30"] = base;
+  deep["a.json"] = extends("f0");
+  one(deep, "SWY-1161", "f15", "/extends/0");
+}
+
+TEST_CASE("extends: many references to one file are read once too often at most, not for ever") {
+  Files files = {{"leaf", base}};
+  for (int i = 0; i < 12; ++i) {
+    const auto next = i == 11 ? std::string("leaf") : "n" + std::to_string(i + 1);
+    files["n" + std::to_string(i)] = R"({"switchyard": 1, "extends": [")" + next + "\", \"" + next + "\"]}";
+  }
+  const auto outcome = parse(files, "n0");
+  CHECK_FALSE(outcome.spec);
+  for (const auto& item : outcome.diagnostics.items()) CHECK(item.code == "SWY-1161");
+  CHECK(outcome.diagnostics.items().size() >= 1);
+}
+
+TEST_CASE("presets: every one is a whole spec of this build") {
+  CHECK(presets().size() >= 7);
+  std::string last;
+  for (const auto& preset : presets()) {
+    const auto& name = preset.first;
+    INFO(name);
+    CHECK(last < name);
+    last = name;
+    const auto outcome = parse({{"p.json", std::string(preset.second)}}, "p.json");
+    CHECK_MESSAGE(outcome.spec, render(outcome.diagnostics, outcome.sources));
+    CHECK(outcome.diagnostics.empty());
+    REQUIRE(find_preset(name));
+    CHECK(outcome.spec->name == name);
+    for (const auto& rule : outcome.spec->rules) {
+      CHECK_FALSE(rule.note.empty());
+      CHECK(rule.optional);
+    }
+  }
+  CHECK_FALSE(find_preset("nope"));
+}
