@@ -4,6 +4,7 @@
 
 #include "cli/inputs.h"
 #include "cli/verbs.h"
+#include "rules/policy.h"
 #include "rules/text_table.h"
 
 namespace switchyard::cli {
@@ -12,7 +13,8 @@ Report lint_spec(const std::string& spec, const std::string& model, std::optiona
                  Format format, const Registry& registry) {
   auto inputs = read_inputs(spec, model, registry);
   if (inputs.plan) {
-    inputs.diagnostics.append(lint(*inputs.spec, inputs.model->table, *inputs.plan, registry));
+    const auto found = lint(*inputs.spec, inputs.model->table, *inputs.plan, registry);
+    inputs.diagnostics.append(under_policy(inputs.spec->policy, found));
     inputs.diagnostics.sort();
   }
   const auto warnings = static_cast<std::int64_t>(inputs.diagnostics.count(Severity::warning));

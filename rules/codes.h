@@ -13,8 +13,8 @@ struct CodeInfo {
 };
 
 /// Every code that this project reports; tests/sh/codes_test.sh compares the list with the sources. Numbers are stable:
-/// 00xx the command line, 10xx text and structure, 11xx options, schedules and the rest of the grammar, 20xx routing and
-/// views, 21xx the model, 30xx safetensors files, 31xx lints and starter specs, 32xx comparisons of plans.
+/// 00xx the command line, 10xx text and structure, 11xx options, schedules and the rest of the grammar, 20xx routing
+/// and views, 21xx the model, 30xx safetensors files, 31xx lints and starter specs, 32xx comparisons of plans.
 inline constexpr CodeInfo diagnostic_codes[] = {
     {"SWY-0001", "a command line or a file that cannot be used"},
     {"SWY-0002", "a parameter that the model does not have"},
@@ -80,6 +80,7 @@ inline constexpr CodeInfo diagnostic_codes[] = {
     {"SWY-2031", "the model has more layers than `layers` says"},
     {"SWY-2032", "the model has no layer of a stack"},
     {"SWY-2033", "the model has fewer layers than `layers` says", Severity::warning},
+    {"SWY-2034", "weight decay that turns the sign of weights", Severity::warning},
     {"SWY-2101", "a parameter without a name"},
     {"SWY-2102", "one name for two tensors"},
     {"SWY-2103", "different views of the same elements, or a view that shows an element twice"},
@@ -111,7 +112,6 @@ inline constexpr CodeInfo diagnostic_codes[] = {
     {"SWY-3112", "width scaled twice", Severity::warning},
     {"SWY-3113", "8-bit state on an embedding", Severity::warning},
     {"SWY-3114", "a pattern for one layer that matches others whose number begins alike", Severity::warning},
-    {"SWY-3115", "decoupled decay that is more than the whole weight a step", Severity::warning},
     {"SWY-3116", "a recurrent decay table on a matrix optimizer", Severity::warning},
     {"SWY-3150", "a model without anything to train"},
     {"SWY-3151", "head counts that fit no fused tensor", Severity::warning},
@@ -120,7 +120,6 @@ inline constexpr CodeInfo diagnostic_codes[] = {
     {"SWY-3202", "a lock or the index of a checkpoint that was edited or is damaged"},
     {"SWY-3203", "the document of a plan that could not be made"},
     {"SWY-3220", "a rule that the spec does not have"},
-    {"SWY-3300", "weight decay that turns the sign of weights", Severity::warning},
 };
 
 /// The meaning of a code; empty if there is no such code.

@@ -34,7 +34,7 @@ void check_decay(const Spec& spec, const std::vector<PlannedParameter>& paramete
     const auto decay = decay_of(parameter, *plugin);
     if (!(decay >= 1) || !reported.insert(optimizer->id).second) continue;
     auto& finding = diagnostics.warning(
-        "SWY-3300",
+        "SWY-2034",
         fmt::format("a step multiplies the weights of `{}` by 1 - {:.6g} before its update: decay turns their sign",
                     parameter.info.name(), decay),
         optimizer->place);

@@ -7,7 +7,7 @@
 
 namespace switchyard {
 
-/// Warns (SWY-3300) where a step would take a whole weight or more away: decoupled decay multiplies weights by
+/// Warns (SWY-2034) where a step would take a whole weight or more away: decoupled decay multiplies weights by
 /// 1 - lr wd and independent decay by 1 - wd, at the peak of the schedules. One finding an optimizer.
 void check_decay(const Spec& spec, const std::vector<PlannedParameter>& parameters, const Registry& registry,
                  Diagnostics& diagnostics);

@@ -73,7 +73,6 @@ class Linter {
       if (planned.frozen()) continue;
       const auto& plugin = *registry_.find(planned.plugin);
       check_state(i, plugin);
-      check_decay(i, plugin);
       if (plugin.needs_matrix()) check_matrix(i, plugin);
     }
     check_router_rules();
@@ -208,25 +207,6 @@ class Linter {
       return;
     find("SWY-3113", i, fmt::format("is a lookup table whose state plugin `{}` keeps in 8 bits", plugin.name)).note =
         "gradients of rare rows are far below those of common ones in the same run, and are rounded to nothing";
-  }
-
-  void check_decay(std::size_t i, const OptimizerDescriptor& plugin) {
-    const auto& planned = plan_.parameters[i];
-    const auto* option = plugin.table.with_role(OptionRole::weight_decay);
-    const auto* mode = plugin.table.with_role(OptionRole::decay_mode);
-    if (option == nullptr) return;
-    if (mode != nullptr) {
-      const auto* value = find_option(planned.settings, mode->name);
-      const auto* text = value == nullptr ? nullptr : std::get_if<std::string>(value);
-      if (text != nullptr && *text != "decoupled") return;
-    }
-    const auto* value = find_option(planned.settings, option->name);
-    const auto* decay = value == nullptr ? nullptr : std::get_if<double>(value);
-    if (decay == nullptr || planned.factors.lr() * *decay <= 1) return;
-    auto& finding = find("SWY-3115", i, "would lose more than its whole value a step to decoupled weight decay");
-    finding.note = fmt::format("decay factor of the first: 1 - {:.4g} x {:.4g} = {:.4g}", planned.factors.lr(), *decay,
-                               1 - planned.factors.lr() * *decay);
-    finding.fixed_help = fmt::format("write \"{}\": {:.2g}", option->name, 0.1 / std::max(1.0, planned.factors.lr()));
   }
 
   /// A rule that is about routers, but takes linear maps from the matrix optimizer too.

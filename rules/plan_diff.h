@@ -16,11 +16,11 @@ struct PlanDifference {
   /// step computes; `label` changes neither hash (ids of rules and optimizers, frozen parameters).
   enum class Level : std::uint8_t { state, values, label };
   Level level = Level::label;
-  std::string kind;  ///< "added", "removed", "shape", "dtype", "names", "plugin", "optimizer", "rule", "blocks",
-                     ///< "slots", "factor", "option", "schedule", "gradients"
-  std::string what;                     ///< the option, the factor, the scheduled option; else ""
-  std::string before;                   ///< "" of what is added
-  std::string after;                    ///< "" of what is removed
+  std::string kind;    ///< "added", "removed", "shape", "dtype", "names", "plugin", "optimizer", "rule", "blocks",
+                       ///< "slots", "factor", "option", "schedule", "gradients"
+  std::string what;    ///< the option, the factor, the scheduled option; else ""
+  std::string before;  ///< "" of what is added
+  std::string after;   ///< "" of what is removed
   std::vector<std::string> parameters;  ///< display names (of B, or of A for removed ones), in the order of the plan
 };
 

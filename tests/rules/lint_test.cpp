@@ -176,11 +176,3 @@ TEST_CASE("lint: layers.1 against layers.10") {
   CHECK(finds("model.layers.*.mlp.up_proj.weight").clean());
   CHECK(finds("model.layers.{1,10,11}.mlp.up_proj.weight").clean());
 }
-
-TEST_CASE("lint: decoupled decay that is more than the weight, independent decay is not scaled by the rate") {
-  const auto list = test::llama_like();
-  const std::string name = "\"**.up_proj.weight\"";
-  Linted(rule("up", name, "matrix", R"(, "set": {"weight_decay": 51})"), list).only("SWY-3115", "\"up\"");
-  CHECK(Linted(rule("up", name, "matrix", R"(, "set": {"weight_decay": 49})"), list).clean());
-  CHECK(Linted(rule("up", name, "matrix", R"(, "set": {"weight_decay": 51, "decay": "independent"})"), list).clean());
-}
