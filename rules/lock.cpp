@@ -47,7 +47,7 @@ Json lock_json(const Plan& plan, const Registry& registry) {
   lock.set("state", std::move(state));
   auto out = Json::object();
   for (const auto& member : whole.members()) {
-    if (member.key == "parameters") out.set("lock", std::move(lock));
+    if (member.key == "parameters") out.set("lock", lock);
     out.set(member.key, member.key == "diagnostics" ? Json::array() : member.value);
   }
   return with_checksum(out, lock_checksum(out));

@@ -358,7 +358,7 @@ class Classifier {
     }
     if (const auto own = bias_says(entry); own != 0)
       return rows_are_outputs(own > 0, "its bias has the length of the outputs");
-    for (auto place : {entry.layer, std::string("*")}) {
+    for (const auto& place : {entry.layer, std::string("*")}) {
       const auto found = votes_.find(place);
       if (found == votes_.end() || found->second == 0) continue;
       return rows_are_outputs(found->second > 0, "as the biases of the matrices around it show");
