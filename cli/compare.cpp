@@ -6,7 +6,6 @@
 #include <stdexcept>
 
 #include "cli/files.h"
-#include "core/run/atomic_file.h"
 #include "rules/lock.h"
 #include "rules/plan_diff.h"
 
@@ -51,21 +50,6 @@ Report comparison(const PlanDocument& a, const PlanDocument& b, Format format, c
     report.out = plan_diff_text(diff);
   }
   return report;
-}
-
-void write_whole(const std::string& path, const std::string& text) {
-  std::error_code ignored;
-  const auto status = std::filesystem::status(path, ignored);
-  // A file is put in place by renaming, which would replace a device or a pipe.
-  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status))
-    throw UsageError(fmt::format("cannot write {}: it is not a regular file", shown_path(path)));
-  try {
-    AtomicFile file(path);
-    file.write(text);
-    file.commit();
-  } catch (const CheckpointError& error) {
-    throw UsageError(fmt::format("cannot write {}: {}", shown_path(path), error.what()));
-  }
 }
 
 }  // namespace switchyard::cli

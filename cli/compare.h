@@ -26,7 +26,4 @@ PlanDocument document_of(const Plan& plan, const Registry& registry, const std::
 Report comparison(const PlanDocument& a, const PlanDocument& b, Format format, const Diagnostics& diagnostics,
                   const Sources& sources);
 
-/// Writes a file whole or not at all. Throws UsageError naming it.
-void write_whole(const std::string& path, const std::string& text);
-
 }  // namespace switchyard::cli

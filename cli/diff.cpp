@@ -5,27 +5,13 @@
 
 #include "cli/compare.h"
 #include "cli/files.h"
+#include "cli/inputs.h"
 #include "cli/verbs.h"
 #include "core/json.h"
-#include "rules/planner.h"
 
 namespace switchyard::cli {
 
 namespace {
-
-/// Adds what is not there yet: two specs on one model repeat what is wrong with the model.
-void append_new(Diagnostics& to, const Diagnostics& from) {
-  const auto known = to.items();
-  for (const auto& item : from.items()) {
-    bool found = false;
-    for (const auto& other : known) {
-      found =
-          found || (other.code == item.code && other.message == item.message &&
-                    other.place.span.file == item.place.span.file && other.place.span.offset == item.place.span.offset);
-    }
-    if (!found) to.add(item.severity, item.code, item.message, item.place) = item;
-  }
-}
 
 DocumentKind kind_of(const ComparedFile& file) {
   if (!file.text) return DocumentKind::unknown;
@@ -60,11 +46,14 @@ Report diff(const std::string& a, const std::string& b, const std::string& model
     Diagnostics found;
     if (kinds[i] != DocumentKind::spec) {
       sides[i] = read_plan_document(*file.text, file.shown, found);
-    } else if (const auto spec = parse_spec(*file.text, file.shown, registry, found); spec && model) {
-      Diagnostics planning;
-      const auto plan = make_plan(*spec, model->table, registry, planning);
-      append_new(found, planning);
-      if (plan) sides[i] = document_of(*plan, registry, file.shown);
+    } else {
+      Inputs inputs;
+      inputs.spec = parse_spec(*file.text, file.shown, registry, inputs.diagnostics, spec_files(sources));
+      inputs.model = std::move(model);
+      plan_inputs(inputs, registry);
+      model = std::move(inputs.model);
+      found = std::move(inputs.diagnostics);
+      if (inputs.plan) sides[i] = document_of(*inputs.plan, registry, file.shown);
     }
     append_new(diagnostics, found);
   }

@@ -12,7 +12,10 @@
 #include <filesystem>
 #include <string_view>
 
+#include "cli/report.h"
+#include "core/error.h"
 #include "core/json.h"
+#include "core/run/atomic_file.h"
 #include "core/safetensors.h"
 #include "rules/manifest.h"
 #include "rules/manifest_safetensors.h"
@@ -119,6 +122,21 @@ ModelResult read_model(const std::string& path, Sources& sources, Diagnostics& d
   model.source = std::move(manifest->source);
   model.table = std::move(manifest->table);
   return {std::move(model), false};
+}
+
+void write_whole(const std::string& path, const std::string& text) {
+  std::error_code ignored;
+  const auto status = std::filesystem::status(path, ignored);
+  // A file is put in place by renaming, which would replace a device or a pipe.
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status))
+    throw UsageError(fmt::format("cannot write {}: it is not a regular file", shown_path(path)));
+  try {
+    AtomicFile file(path);
+    file.write(text);
+    file.commit();
+  } catch (const CheckpointError& error) {
+    throw UsageError(fmt::format("cannot write {}: {}", shown_path(path), error.what()));
+  }
 }
 
 }  // namespace switchyard::cli

@@ -25,6 +25,9 @@ std::string shown_path(const std::string& path);
 /// Reads what a spec extends; texts go to `sources`, which must live as long as the result.
 SpecFiles spec_files(Sources& sources);
 
+/// Writes a file whole or not at all; devices and folders are refused. Throws UsageError naming it.
+void write_whole(const std::string& path, const std::string& text);
+
 /// A model: a manifest, or the header of a safetensors file.
 struct Model {
   std::string name;

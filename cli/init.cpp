@@ -3,12 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
-#include <cstdio>
-#include <cstring>
 #include <filesystem>
-#include <memory>
 
 #include "cli/files.h"
 #include "cli/verbs.h"
@@ -49,11 +45,7 @@ void write_new(const std::string& path, const std::string& text, bool force) {
   if (!force && std::filesystem::exists(std::filesystem::symlink_status(path))) {
     throw UsageError(fmt::format("{} exists; --force replaces it", shown_path(path)));
   }
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), force ? "wb" : "wbx"),
-                                                             &std::fclose);
-  const bool written =
-      file && std::fwrite(text.data(), 1, text.size(), file.get()) == text.size() && std::fflush(file.get()) == 0;
-  if (!written) throw UsageError(fmt::format("cannot write {}: {}", shown_path(path), std::strerror(errno)));
+  write_whole(path, text);
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "cli/inputs.h"
 
+#include <algorithm>
+
 #include "cli/report.h"
 #include "rules/planner.h"
 
@@ -19,23 +21,30 @@ Inputs read_inputs(const std::string& spec_path, const std::string& model_path, 
   auto model = read_model(model_path, inputs.sources, diagnostics);
   inputs.model = std::move(model.model);
   inputs.unreadable = read.unreadable || model.unreadable;
+  plan_inputs(inputs, registry);
+  return inputs;
+}
+
+void plan_inputs(Inputs& inputs, const Registry& registry) {
+  auto& diagnostics = inputs.diagnostics;
   if (inputs.spec) diagnostics = under_policy(inputs.spec->policy, diagnostics);  // the model's warnings as well
-  if (!inputs.spec || !inputs.model || diagnostics.has_errors()) return inputs;
-  const auto from_model = diagnostics;  // warnings about the model, which the plan does not hold
+  if (!inputs.spec || !inputs.model || diagnostics.has_errors()) return;
   Diagnostics planning;
   inputs.plan = make_plan(*inputs.spec, inputs.model->table, registry, planning);
-  diagnostics = from_model;
-  const auto& found = inputs.plan ? inputs.plan->diagnostics : planning;
-  for (const auto& item : found.items()) {
-    // A plan repeats the warnings of its spec, which parse_spec may have reported as well.
-    bool known = false;
-    for (const auto& other : from_model.items()) {
-      known = known || (other.code == item.code && other.message == item.message &&
-                        other.place.span.offset == item.place.span.offset);
-    }
-    if (!known) diagnostics.add(item.severity, item.code, item.message, item.place) = item;
+  append_new(diagnostics, inputs.plan ? inputs.plan->diagnostics : planning);
+}
+
+void append_new(Diagnostics& to, const Diagnostics& from) {
+  const auto known = to.items();
+  for (const auto& item : from.items()) {
+    const bool found = std::any_of(known.begin(), known.end(), [&](const Diagnostic& other) {
+      const auto& here = item.place.span;
+      const auto& there = other.place.span;
+      return other.code == item.code && other.message == item.message && there.file == here.file &&
+             there.offset == here.offset;
+    });
+    if (!found) to.add(item.severity, item.code, item.message, item.place) = item;
   }
-  return inputs;
 }
 
 }  // namespace switchyard::cli

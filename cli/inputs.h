@@ -25,4 +25,10 @@ struct Inputs {
 /// Reads both files (a mistake in one does not hide those of the other) and plans.
 Inputs read_inputs(const std::string& spec_path, const std::string& model_path, const Registry& registry);
 
+/// Plans what has been read, under the spec's policy; nothing where spec or model is missing or wrong.
+void plan_inputs(Inputs& inputs, const Registry& registry);
+
+/// Adds the findings that are not there yet: a plan repeats the warnings of its spec, two specs those of one model.
+void append_new(Diagnostics& to, const Diagnostics& from);
+
 }  // namespace switchyard::cli

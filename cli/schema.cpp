@@ -2,13 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
-#include <memory>
 #include <utility>
 #include <vector>
 
+#include "cli/files.h"
 #include "cli/verbs.h"
 #include "rules/plugins_json.h"
 #include "rules/text_table.h"
@@ -27,13 +24,6 @@ std::vector<std::pair<std::string, std::string>> generated_files(const Registry&
   return files;
 }
 
-void write_file(const std::string& path, const std::string& text) {
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "wb"), &std::fclose);
-  const bool written =
-      file && std::fwrite(text.data(), 1, text.size(), file.get()) == text.size() && std::fflush(file.get()) == 0;
-  if (!written) throw UsageError(fmt::format("cannot write {}: {}", printable(path), std::strerror(errno)));
-}
-
 }  // namespace
 
 Report schema(const std::string& plugin, const std::string& folder, Format format, const Registry& registry) {
@@ -41,7 +31,7 @@ Report schema(const std::string& plugin, const std::string& folder, Format forma
   if (!folder.empty()) {
     auto names = Json::array();
     for (const auto& [name, text] : generated_files(registry)) {
-      write_file(folder + "/" + name, text);
+      write_whole(folder + "/" + name, text);
       report.out += name + "\n";
       names.push(Json::string(name));
     }

@@ -9,6 +9,7 @@
 #include "core/diagnostics.h"
 #include "core/error.h"
 #include "core/run/atomic_file.h"
+#include "core/self_checksum.h"
 #include "core/sha256.h"
 
 namespace switchyard {
@@ -29,29 +30,24 @@ std::string read_text(const std::string& path) {
   return text.str();
 }
 
-/// The checksum is of the text with zeros in the checksum's own place.
-const std::string& blank() {
-  static const std::string zeros(64, '0');
-  return zeros;
-}
-
 }  // namespace
 
 void CheckpointIndex::write(const std::string& folder, const Json& members) {
   auto index = Json::object();
   index.set(version_key, Json::integer(1));
-  index.set(own_checksum_key, blank());
+  index.set(own_checksum_key, blank_checksum());
   for (const auto& member : members.members()) index.set(member.key, member.value);
   auto text = dump_json(index, 1) + "\n";
   const auto checksum = sha256(text);
-  text.replace(text.find(blank()), blank().size(), checksum);  // the second member: nothing before it looks like it
+  const auto at = text.find(blank_checksum());  // the second member: nothing before it looks like it
+  text.replace(at, checksum.size(), checksum);
   AtomicFile file(path_in(folder));
   file.write(text);
   file.commit();
 }
 
 CheckpointIndex::CheckpointIndex(const std::string& folder) : path_(path_in(folder)) {
-  auto text = read_text(path_);
+  const auto text = read_text(path_);
   Diagnostics diagnostics;
   auto json = parse_json(text, path_, diagnostics);
   if (!json || diagnostics.has_errors()) throw CheckpointError(render(diagnostics, {{path_, text}}));
@@ -59,10 +55,7 @@ CheckpointIndex::CheckpointIndex(const std::string& folder) : path_(path_in(fold
   if (integer(json_, version_key) != 1)
     throw CheckpointError(fmt::format("{} has a format version that this build does not know", path_));
   const auto& stored = get(json_, own_checksum_key, Json::Kind::string);
-  const auto place = stored.span();
-  const bool digits = place.length == blank().size() + 2;  // with its quotes
-  if (digits) text.replace(place.offset + 1, blank().size(), blank());
-  if (const auto found = sha256(text); !digits || found != stored.as_string()) {
+  if (const auto found = self_checksum(text, stored.span()); found != stored.as_string()) {
     throw CheckpointError(fmt::format("{} is damaged or was edited: its text has the checksum {}, it says {}", path_,
                                       found, stored.as_string()));
   }

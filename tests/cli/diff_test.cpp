@@ -162,6 +162,16 @@ TEST_CASE("diff: two specs on one model, two locks, or one of each say the same"
   CHECK(text.says("a  " + gpt.lock));
 }
 
+TEST_CASE("diff: a spec that extends another is compared as a whole, under its policy") {
+  const Gpt2 gpt;
+  const auto own =
+      gpt.folder.write("own.json", R"({"switchyard": 1, "extends": "spec.json", "policy": {"SWY-2004": "off"}})");
+  const auto same = run({"diff", own, gpt.spec, "--model", gpt.model});
+  INFO(same.out, same.err);
+  CHECK(same.exit == 0);
+  CHECK(same.says("the plans are the same"));
+}
+
 TEST_CASE("diff: a wrong command line or input says what is wrong, once") {
   const Gpt2 gpt;
   REQUIRE(gpt.plan(gpt.spec, {"--write-lock", gpt.lock}).exit == 0);
