@@ -1,5 +1,5 @@
 # switchyard_embed(<variable> <constant> <file> <header>): a source file that defines `const char <constant>[]` of
-# namespace switchyard as the text of <file>. <header> declares it. The text may be a 65,000 characters at most and must
+# namespace switchyard as the text of <file>. <header> declares it. The text may have 65,000 characters at most and must
 # not hold `)embedded"`.
 function(switchyard_embed variable constant file header)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${file})
