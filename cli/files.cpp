@@ -55,6 +55,8 @@ class File {
   /// Up to `limit` bytes; fewer at the end of the file.
   std::string read(std::size_t limit) const {
     std::string out;
+    struct stat info = {};
+    if (::fstat(handle_, &info) == 0) out.reserve(std::min(limit, static_cast<std::size_t>(info.st_size)));
     std::array<char, 1 << 16> buffer;
     while (out.size() < limit) {
       const auto got = ::read(handle_, buffer.data(), std::min(buffer.size(), limit - out.size()));

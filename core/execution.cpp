@@ -2,9 +2,10 @@
 
 #include <algorithm>
 #include <map>
-#include <memory>
+#include <string_view>
 
-#include "core/settings_text.h"
+#include "core/key_order.h"
+#include "core/recent.h"
 
 namespace switchyard {
 
@@ -25,13 +26,23 @@ std::string settings_text(const OptimizerDescriptor& descriptor, const OptionVal
   return key;
 }
 
-std::string schedules_text(const PlannedParameter& parameter, const PlannedGroup& group,
-                           const OptimizerDescriptor& descriptor) {
-  std::string key;
-  for (const auto& [name, schedule] : schedules_of(parameter, group)) {
-    if (!is_rate(descriptor, name)) key += "\n" + name + "~" + dump_json(to_json(schedule));
+/// What makes the calls of parameters equal, but for lr and decay.
+struct CallKey {
+  SharedOptions settings;
+  std::vector<std::string> own_settings;
+  const PlannedGroup* group = nullptr;
+  const OptimizerDescriptor* descriptor = nullptr;
+  Dtype dtype = Dtype::float32;
+
+  bool operator==(const CallKey&) const = default;
+};
+
+std::string text_of(const CallKey& key) {
+  auto text = settings_text(*key.descriptor, key.settings);
+  for (const auto& [name, schedule] : schedules_of(key.own_settings, *key.group)) {
+    if (!is_rate(*key.descriptor, name)) text += "\n" + name + "~" + dump_json(to_json(schedule));
   }
-  return key;
+  return text + "\n" + std::string(to_string(key.dtype));
 }
 
 void form_batches(ExecutionGroup& group, const std::vector<const PlannedParameter*>& parameters,
@@ -74,7 +85,11 @@ std::int64_t padded_bytes(std::int64_t elements, std::int64_t element_size) {
 
 std::vector<std::pair<std::string, Schedule>> schedules_of(const PlannedParameter& parameter,
                                                            const PlannedGroup& group) {
-  const auto& own = parameter.own_settings;
+  return schedules_of(parameter.own_settings, group);
+}
+
+std::vector<std::pair<std::string, Schedule>> schedules_of(const std::vector<std::string>& own,
+                                                           const PlannedGroup& group) {
   std::vector<std::pair<std::string, Schedule>> out;
   for (const auto& entry : group.schedules) {
     if (std::find(own.begin(), own.end(), entry.first) == own.end()) out.push_back(entry);
@@ -85,31 +100,26 @@ std::vector<std::pair<std::string, Schedule>> schedules_of(const PlannedParamete
 std::vector<ExecutionGroup> execution_groups(const std::vector<const PlannedParameter*>& parameters,
                                              const std::vector<PlannedGroup>& groups, const Registry& registry,
                                              std::int64_t workspace) {
-  std::vector<std::pair<std::string, std::size_t>> order;
-  for (std::size_t i = 0; i < parameters.size(); ++i) {
-    if (!parameters[i]->frozen()) order.emplace_back(parameters[i]->info.key(), i);
-  }
-  std::sort(order.begin(), order.end());
+  std::vector<std::string_view> keys;
+  keys.reserve(parameters.size());
+  for (const auto* parameter : parameters) keys.push_back(parameter->info.key());
   std::map<std::string, ExecutionGroup> formed;
-  std::map<std::string, std::unique_ptr<SettingsText>> texts;
-  for (const auto& [key, i] : order) {
+  Recent<CallKey, std::string> texts(text_of);
+  for (const auto i : key_order(keys)) {
     const auto& parameter = *parameters[i];
+    if (parameter.frozen()) continue;
     const auto* descriptor = registry.find(parameter.plugin);
     const auto group =
         std::find_if(groups.begin(), groups.end(), [&](const auto& one) { return one.id == parameter.optimizer; });
     if (descriptor == nullptr || group == groups.end()) continue;
-    auto& text = texts[parameter.plugin];
-    if (!text)
-      text = std::make_unique<SettingsText>(
-          [descriptor](const OptionValues& values) { return settings_text(*descriptor, values); });
-    auto& execution = formed[text->of(parameter.settings) + schedules_text(parameter, *group, *descriptor) + "\n" +
-                             std::string(to_string(parameter.info.dtype))];
+    auto& execution =
+        formed[texts.of({parameter.settings, parameter.own_settings, &*group, descriptor, parameter.info.dtype})];
     if (execution.parameters.empty()) {
       execution.descriptor = descriptor;
       execution.dtype = parameter.info.dtype;
       execution.settings = parameter.settings;
-      for (const auto& [name, schedule] : schedules_of(parameter, *group)) {
-        if (!is_rate(*descriptor, name)) execution.schedules.emplace_back(name, schedule);
+      for (const auto& [target, schedule] : schedules_of(parameter, *group)) {
+        if (!is_rate(*descriptor, target)) execution.schedules.emplace_back(target, schedule);
       }
     }
     execution.parameters.push_back(i);

@@ -29,7 +29,7 @@ struct PlannedBatch {
 struct ExecutionGroup {
   const OptimizerDescriptor* descriptor = nullptr;
   Dtype dtype = Dtype::float32;
-  OptionValues settings;                                    ///< of its parameters; lr and decay differ among them
+  SharedOptions settings;                                   ///< of its parameters; lr and decay differ among them
   std::vector<std::pair<std::string, Schedule>> schedules;  ///< of options; not of lr or decay
   std::vector<std::size_t> parameters;                      ///< in order of key
   std::vector<PlannedBatch> batches;                        ///< empty for element-wise plugins
@@ -56,6 +56,9 @@ std::int64_t padded_bytes(std::int64_t elements, std::int64_t element_size);
 
 /// The schedules that drive a parameter: those of its group but for options that a rule or an override fixed for it.
 std::vector<std::pair<std::string, Schedule>> schedules_of(const PlannedParameter& parameter,
+                                                           const PlannedGroup& group);
+/// The same for a parameter of `group` with these `own_settings`.
+std::vector<std::pair<std::string, Schedule>> schedules_of(const std::vector<std::string>& own_settings,
                                                            const PlannedGroup& group);
 
 }  // namespace switchyard

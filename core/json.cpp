@@ -5,7 +5,11 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <iterator>
+#include <memory>
+#include <mutex>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <stdexcept>
 #include <unordered_map>
 
@@ -32,50 +36,44 @@ Json Json::null() { return {}; }
 
 Json Json::boolean(bool value) {
   Json json;
-  json.kind_ = Kind::boolean;
   json.value_ = value;
   return json;
 }
 
 Json Json::integer(std::int64_t value) {
   Json json;
-  json.kind_ = Kind::integer;
   json.value_ = value;
   return json;
 }
 
 Json Json::real(double value) {
   Json json;
-  json.kind_ = Kind::real;
   json.value_ = value;
   return json;
 }
 
 Json Json::string(std::string value) {
   Json json;
-  json.kind_ = Kind::string;
   json.value_ = std::move(value);
   return json;
 }
 
 Json Json::array() {
   Json json;
-  json.kind_ = Kind::array;
   json.value_ = std::vector<Json>{};
   return json;
 }
 
 Json Json::object() {
   Json json;
-  json.kind_ = Kind::object;
   json.value_ = std::vector<Member>{};
   return json;
 }
 
-Span Json::span() const { return {file_ ? *file_ : std::string(), offset_, length_}; }
+Span Json::span() const { return {file_ != nullptr ? *file_ : std::string(), offset_, length_}; }
 
 std::string_view Json::kind_name() const {
-  switch (kind_) {
+  switch (kind()) {
     case Kind::null:
       return "null";
     case Kind::boolean:
@@ -95,23 +93,23 @@ std::string_view Json::kind_name() const {
 }
 
 bool Json::as_bool() const {
-  if (kind_ != Kind::boolean) wrong_kind("a boolean", kind_name());
+  if (!is(Kind::boolean)) wrong_kind("a boolean", kind_name());
   return std::get<bool>(value_);
 }
 
 std::int64_t Json::as_int() const {
-  if (kind_ != Kind::integer) wrong_kind("an integer", kind_name());
+  if (!is(Kind::integer)) wrong_kind("an integer", kind_name());
   return std::get<std::int64_t>(value_);
 }
 
 double Json::as_double() const {
-  if (kind_ == Kind::integer) return static_cast<double>(std::get<std::int64_t>(value_));
-  if (kind_ != Kind::real) wrong_kind("a number", kind_name());
+  if (is(Kind::integer)) return static_cast<double>(std::get<std::int64_t>(value_));
+  if (!is(Kind::real)) wrong_kind("a number", kind_name());
   return std::get<double>(value_);
 }
 
 const std::string& Json::as_string() const {
-  if (kind_ != Kind::string) wrong_kind("a string", kind_name());
+  if (!is(Kind::string)) wrong_kind("a string", kind_name());
   return std::get<std::string>(value_);
 }
 
@@ -134,23 +132,36 @@ const Json* Json::find(std::string_view key) const {
   return nullptr;
 }
 
-std::size_t Json::size() const { return kind_ == Kind::object ? members().size() : items().size(); }
+std::size_t Json::size() const { return is(Kind::object) ? members().size() : items().size(); }
 
 Json& Json::push(Json value) {
-  if (kind_ != Kind::array) wrong_kind("an array", kind_name());
+  if (!is(Kind::array)) wrong_kind("an array", kind_name());
   return std::get<std::vector<Json>>(value_).emplace_back(std::move(value));
 }
 
 Json& Json::set(std::string key, Json value) {
-  if (kind_ != Kind::object) wrong_kind("an object", kind_name());
+  if (!is(Kind::object)) wrong_kind("an object", kind_name());
   auto& members = std::get<std::vector<Member>>(value_);
   members.push_back({std::move(key), 0, 0, std::move(value)});
   return members.back().value;
 }
 
+namespace {
+
+/// The same pointer for the same name. Values outlive documents, so names are kept; a program reads few files.
+const std::string* kept_name(const std::string& file) {
+  static std::mutex mutex;
+  static std::set<std::string>& names = *new std::set<std::string>;
+  const std::lock_guard lock(mutex);
+  return &*names.insert(file).first;
+}
+
+}  // namespace
+
 /// SAX receiver that builds positioned values. nlohmann's parser gives no positions, but between two tokens of valid
 /// JSON there is only white space, ',' and ':', so a token starts at the first other byte after the previous token's
-/// end.
+/// end. The contents of the containers that are still open lie on two stacks, so that each finished container gets
+/// exactly the room that it needs.
 class JsonBuilder {
  public:
   using number_integer_t = nlohmann::json::number_integer_t;
@@ -160,7 +171,7 @@ class JsonBuilder {
   using binary_t = nlohmann::json::binary_t;
 
   JsonBuilder(std::string_view text, const std::string& file, Diagnostics& diagnostics, const JsonLimits& limits)
-      : text_(text), file_(std::make_shared<const std::string>(file)), diagnostics_(diagnostics), limits_(limits) {}
+      : text_(text), file_(kept_name(file)), diagnostics_(diagnostics), limits_(limits) {}
 
   bool null() { return place(Json::null(), 4); }
   bool boolean(bool value) { return place(Json::boolean(value), value ? 4 : 5); }
@@ -186,8 +197,8 @@ class JsonBuilder {
   }
   bool binary(binary_t&) { return false; }
 
-  bool start_object(std::size_t) { return open(Json::object()); }
-  bool start_array(std::size_t) { return open(Json::array()); }
+  bool start_object(std::size_t) { return open(true, members_.size()); }
+  bool start_array(std::size_t) { return open(false, items_.size()); }
   bool end_object() { return close(); }
   bool end_array() { return close(); }
 
@@ -196,15 +207,15 @@ class JsonBuilder {
     const auto length = string_length(begin);
     end_ = begin + length;
     auto& frame = stack_.back();
-    frame.pending_at = begin;
-    frame.pending_length = length;
+    frame.key_offset = begin;
+    frame.key_length = length;
     frame.skip = false;
-    frame.pending_key = value;
+    frame.key = value;
     if (value.find('\0') != string_t::npos) {
       diagnostics_.error("SWY-1004", "strings and keys must not contain U+0000", {span(begin, length), pointer()});
       failed_ = true;
     }
-    if (const auto* first = frame.defined(value)) {
+    if (const auto* first = defined(frame)) {
       frame.skip = true;
       auto& finding =
           diagnostics_.error("SWY-1003", fmt::format("duplicate key `{}`", value), {span(begin, length), pointer()});
@@ -257,26 +268,31 @@ class JsonBuilder {
 
  private:
   struct Frame {
-    Json value;
-    std::string pending_key;
-    std::size_t pending_at = 0;
-    std::size_t pending_length = 0;
-    bool skip = false;
-    /// Position of each key, for objects with many: a search among the members for each key would take quadratic time.
-    std::unordered_map<std::string, std::size_t> places;
-
-    const Json::Member* defined(const std::string& key) {
-      constexpr std::size_t few = 16;
-      const auto& members = value.members();
-      if (members.size() <= few) {
-        const auto at = std::find_if(members.begin(), members.end(), [&](const auto& one) { return one.key == key; });
-        return at == members.end() ? nullptr : &*at;
-      }
-      for (auto i = places.size(); i < members.size(); ++i) places.emplace(members[i].key, i);
-      const auto at = places.find(key);
-      return at == places.end() ? nullptr : &members[at->second];
-    }
+    bool object = false;
+    std::size_t first = 0;   ///< of its contents, in `members_` or `items_`
+    std::size_t offset = 0;  ///< of its bracket
+    std::string key;         ///< the last one, of an object
+    std::size_t key_offset = 0;
+    std::size_t key_length = 0;
+    bool skip = false;  ///< the last key was there before
+    /// Where each key stands, for objects with many: a search among the members for each key would take quadratic time.
+    std::unique_ptr<std::unordered_map<std::string, std::size_t>> places;
   };
+
+  /// The member of `frame` that has its last key already.
+  const Json::Member* defined(Frame& frame) const {
+    constexpr std::size_t few = 16;
+    const auto begin = members_.begin() + static_cast<std::ptrdiff_t>(frame.first);
+    if (members_.size() - frame.first <= few) {
+      const auto at = std::find_if(begin, members_.end(), [&](const auto& one) { return one.key == frame.key; });
+      return at == members_.end() ? nullptr : &*at;
+    }
+    if (!frame.places) frame.places = std::make_unique<std::unordered_map<std::string, std::size_t>>();
+    for (auto i = frame.first + frame.places->size(); i < members_.size(); ++i)
+      frame.places->emplace(members_[i].key, i);
+    const auto at = frame.places->find(frame.key);
+    return at == frame.places->end() ? nullptr : &members_[at->second];
+  }
 
   Span span(std::size_t begin, std::size_t length) const { return {*file_, begin, length}; }
 
@@ -296,9 +312,11 @@ class JsonBuilder {
 
   std::string pointer() const {
     std::string out;
-    for (const auto& frame : stack_) {
-      out += "/" + (frame.value.kind_ == Json::Kind::object ? pointer_token(frame.pending_key)
-                                                            : std::to_string(frame.value.size()));
+    for (std::size_t i = 0; i < stack_.size(); ++i) {
+      const auto inner = std::find_if(stack_.begin() + static_cast<std::ptrdiff_t>(i) + 1, stack_.end(),
+                                      [](const Frame& frame) { return !frame.object; });
+      const auto end = inner == stack_.end() ? items_.size() : inner->first;
+      out += "/" + (stack_[i].object ? pointer_token(stack_[i].key) : std::to_string(end - stack_[i].first));
     }
     return out;
   }
@@ -313,7 +331,7 @@ class JsonBuilder {
 
   bool place_overflow(double value) {
     auto json = Json::real(value);
-    json.overflowed_ = true;
+    json.overflowed_ = 1;
     return place(std::move(json), number_length());
   }
 
@@ -328,8 +346,8 @@ class JsonBuilder {
 
   void mark(Json& value, std::size_t begin, std::size_t length) const {
     value.file_ = file_;
-    value.offset_ = begin;
-    value.length_ = length;
+    value.offset_ = static_cast<std::uint32_t>(begin);
+    value.length_ = static_cast<std::uint32_t>(length) & 0x7fffffffU;
   }
 
   void attach(Json&& value) {
@@ -338,20 +356,16 @@ class JsonBuilder {
       return;
     }
     auto& frame = stack_.back();
-    if (frame.value.kind_ == Json::Kind::array) {
-      auto& items = std::get<std::vector<Json>>(frame.value.value_);
-      if (items.empty()) items.reserve(4);
-      items.push_back(std::move(value));
+    if (!frame.object) {
+      items_.push_back(std::move(value));
     } else if (!frame.skip) {
-      auto& members = std::get<std::vector<Json::Member>>(frame.value.value_);
-      if (members.empty()) members.reserve(8);
-      members.push_back({std::move(frame.pending_key), frame.pending_at, frame.pending_length, std::move(value)});
+      members_.push_back({std::move(frame.key), static_cast<std::uint32_t>(frame.key_offset),
+                          static_cast<std::uint32_t>(frame.key_length), std::move(value)});
     }
   }
 
-  bool open(Json value) {
+  bool open(bool object, std::size_t first) {
     const auto begin = next_token();
-    mark(value, begin, 1);
     end_ = begin + 1;
     if (!counted()) return false;
     if (stack_.size() == limits_.depth) {
@@ -360,27 +374,46 @@ class JsonBuilder {
       failed_ = true;
       return false;
     }
-    Frame frame;
-    frame.value = std::move(value);
-    stack_.push_back(std::move(frame));
+    auto& frame = stack_.emplace_back();
+    frame.object = object;
+    frame.first = first;
+    frame.offset = begin;
     return true;
+  }
+
+  /// The values from `first` on, in a vector of exactly their number.
+  template <class T>
+  static std::vector<T> cut(std::vector<T>& stack, std::size_t first) {
+    const auto begin = stack.begin() + static_cast<std::ptrdiff_t>(first);
+    std::vector<T> out(std::make_move_iterator(begin), std::make_move_iterator(stack.end()));
+    stack.erase(begin, stack.end());
+    return out;
   }
 
   bool close() {
     const auto at = next_token();
     end_ = std::min(at + 1, text_.size());
-    auto value = std::move(stack_.back().value);
-    value.length_ = end_ - value.offset_;
+    const auto& frame = stack_.back();
+    const auto offset = frame.offset;
+    Json value;
+    if (frame.object) {
+      value.value_ = cut(members_, frame.first);
+    } else {
+      value.value_ = cut(items_, frame.first);
+    }
+    mark(value, offset, end_ - offset);
     stack_.pop_back();
     attach(std::move(value));
     return true;
   }
 
   std::string_view text_;
-  std::shared_ptr<const std::string> file_;
+  const std::string* file_;
   Diagnostics& diagnostics_;
   const JsonLimits& limits_;
   std::vector<Frame> stack_;
+  std::vector<Json::Member> members_;
+  std::vector<Json> items_;
   Json root_;
   std::size_t end_ = 0;
   std::size_t values_ = 0;
@@ -389,8 +422,9 @@ class JsonBuilder {
 
 std::optional<Json> parse_json(std::string_view text, const std::string& file, Diagnostics& diagnostics,
                                const JsonLimits& limits) {
-  if (text.size() > limits.bytes) {
-    diagnostics.error("SWY-1005", fmt::format("the document has {} bytes, more than {}", text.size(), limits.bytes),
+  constexpr std::size_t most_bytes = 0x7fffffff;  // a place has 31 bits
+  if (const auto most = std::min(limits.bytes, most_bytes); text.size() > most) {
+    diagnostics.error("SWY-1005", fmt::format("the document has {} bytes, more than {}", text.size(), most),
                       {{file, 0, 0}, ""});
     return std::nullopt;
   }

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -36,10 +35,10 @@ class Json {
   static Json array();
   static Json object();
 
-  Kind kind() const { return kind_; }
-  bool is(Kind kind) const { return kind_ == kind; }
+  Kind kind() const { return static_cast<Kind>(value_.index()); }
+  bool is(Kind one) const { return kind() == one; }
   /// An integer or a real: JSON numbers as a user thinks of them.
-  bool is_number() const { return kind_ == Kind::integer || kind_ == Kind::real; }
+  bool is_number() const { return is(Kind::integer) || is(Kind::real); }
   /// "null", "boolean", "integer", "number", "string", "array", "object", with an article where it reads well in a
   /// sentence.
   std::string_view kind_name() const;
@@ -63,24 +62,25 @@ class Json {
   Span span() const;
   /// Set by the parser for integers beyond int64: such a number is `real` with this flag, so that readers can refuse
   /// it.
-  bool overflowed_integer() const { return overflowed_; }
+  bool overflowed_integer() const { return overflowed_ != 0; }
 
  private:
   friend class JsonBuilder;
+  /// In the order of Kind.
   using Value =
       std::variant<std::monostate, bool, std::int64_t, double, std::string, std::vector<Json>, std::vector<Member>>;
-  Kind kind_ = Kind::null;
-  bool overflowed_ = false;
   Value value_;
-  std::shared_ptr<const std::string> file_;
-  std::size_t offset_ = 0;
-  std::size_t length_ = 0;
+  // A model's parameter list has a million values: what each of them knows of its place is kept small.
+  const std::string* file_ = nullptr;  ///< one of few, kept for the life of the program; null for values made in code
+  std::uint32_t offset_ = 0;
+  std::uint32_t length_ : 31 = 0;
+  std::uint32_t overflowed_ : 1 = 0;
 };
 
 struct Json::Member {
   std::string key;
-  std::size_t key_offset = 0;
-  std::size_t key_length = 0;
+  std::uint32_t key_offset = 0;
+  std::uint32_t key_length = 0;
   Json value;
 
   /// The bytes of the key in its source (the file is the value's).
@@ -89,7 +89,7 @@ struct Json::Member {
 
 /// What a text may be at most.
 struct JsonLimits {
-  std::size_t bytes = std::size_t{64} << 20;
+  std::size_t bytes = std::size_t{64} << 20;  ///< 2^31 - 1 at most
   std::size_t depth = 64;
   std::size_t values = 20'000'000;
 };

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <stdexcept>
 
 #include "core/json.h"
 
@@ -26,6 +27,14 @@ const OptionValue* find_option(const OptionValues& values, std::string_view name
 
 OptionValue* find_option(OptionValues& values, std::string_view name) {
   return const_cast<OptionValue*>(find_option(std::as_const(values), name));
+}
+
+void SharedOptions::set(std::string_view name, OptionValue value) {
+  auto changed = *values_;
+  auto* option = find_option(changed, name);
+  if (option == nullptr) throw std::logic_error("no option `" + std::string(name) + "`");
+  *option = std::move(value);
+  values_ = std::make_shared<const OptionValues>(std::move(changed));
 }
 
 bool truthy(const OptionValue& value) {

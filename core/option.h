@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <string>
 #include <utility>
 #include <variant>
@@ -60,6 +61,27 @@ struct OptionInfo {
 
 /// Resolved options of one parameter or group, in the order of the plugin's table: every option, each with its value.
 using OptionValues = std::vector<std::pair<std::string, OptionValue>>;
+
+/// Resolved options that many parameters have in common: copies share one list, which never changes; a copy that is
+/// written gets a list of its own.
+class SharedOptions {
+ public:
+  SharedOptions() : SharedOptions(OptionValues{}) {}
+  SharedOptions(OptionValues values) : values_(std::make_shared<const OptionValues>(std::move(values))) {}
+
+  operator const OptionValues&() const { return *values_; }
+  /// Sets the option `name`, which must be there.
+  void set(std::string_view name, OptionValue value);
+  bool empty() const { return values_->empty(); }
+  OptionValues::const_iterator begin() const { return values_->begin(); }
+  OptionValues::const_iterator end() const { return values_->end(); }
+  friend bool operator==(const SharedOptions& a, const SharedOptions& b) {
+    return a.values_ == b.values_ || *a.values_ == *b.values_;
+  }
+
+ private:
+  std::shared_ptr<const OptionValues> values_;
+};
 
 /// The value of `name`; null if there is none.
 const OptionValue* find_option(const OptionValues& values, std::string_view name);

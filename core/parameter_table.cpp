@@ -139,6 +139,8 @@ ParameterTable ParameterTable::build(std::vector<ParameterInfo> entries, Diagnos
   ParameterTable table;
   std::map<std::string, std::vector<std::size_t>> by_storage;
   std::unordered_map<std::string, std::size_t> by_view;
+  table.parameters_.reserve(entries.size());
+  table.by_name_.reserve(entries.size());
   for (std::size_t i = 0; i < entries.size(); ++i) {
     auto& entry = entries[i];
     if (entry.names.empty() ||

@@ -25,6 +25,7 @@ struct LrFactors {
   /// The product without `base`, multiplied in the order of the members.
   double scale() const;
   double lr() const { return base * scale(); }
+  bool operator==(const LrFactors&) const = default;
 };
 
 /// Blocks of one part of a parameter, as the plan lists them: `count` blocks (batch x heads) of [out, in].
@@ -36,6 +37,8 @@ struct PlannedPart {
   double scale = 1;
   int select_axis = -1;  ///< the axis that a split cuts; -1 without a split
   AxisCut select;
+
+  bool operator==(const PlannedPart&) const = default;
 };
 
 /// What will happen to one tensor, and why.
@@ -48,7 +51,7 @@ struct PlannedParameter {
   MatrixView view;                 ///< of matrix plugins
   std::vector<PlannedPart> parts;  ///< [] for element-wise plugins
   LrFactors factors;
-  OptionValues settings;                  ///< every option of the plugin; weight decay includes decay_scale
+  SharedOptions settings;                 ///< every option of the plugin; weight decay includes decay_scale
   std::vector<std::string> own_settings;  ///< options that a rule's `set` or an override fixed for this parameter
   double decay_scale = 1;                 ///< product of wd_scale factors
 
@@ -63,7 +66,7 @@ struct PlannedGroup {
   std::string plugin;
   double lr = 0;                   ///< base of its parameters
   std::optional<double> lr_scale;  ///< set when lr = base_lr x lr_scale; then `set_lr` moves it
-  OptionValues options;
+  SharedOptions options;
   std::vector<std::pair<std::string, Schedule>> schedules;  ///< by "lr" or option, in order of name
 };
 

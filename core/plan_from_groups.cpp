@@ -38,7 +38,7 @@ PlannedGroup resolve(const ParameterGroup& group, const OptimizerDescriptor& des
                         fmt::format("group `{}`: `{}` is {}, expected {}", group.id, name, to_string(given), wanted));
       continue;
     }
-    *find_option(planned.options, name) = value;
+    planned.options.set(name, value);
   }
   for (const auto& [name, schedule] : group.schedules) {
     const auto* info = descriptor.table.find(name);

@@ -4,12 +4,14 @@
 #include <map>
 #include <memory>
 #include <string_view>
-#include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "core/error.h"
 #include "core/execution.h"
+#include "core/key_order.h"
 #include "core/plan.h"
-#include "core/settings_text.h"
+#include "core/recent.h"
 #include "core/sha256.h"
 
 namespace switchyard {
@@ -34,26 +36,60 @@ std::string view_text(const MatrixView& view) {
   return out;
 }
 
-/// What the lines of one plugin's parameters have in common, made once for each of its different settings.
+/// What a parameter adds to the plan hash: parameters that agree in these share a line.
+struct Values {
+  SharedOptions settings;
+  LrFactors factors;
+  std::vector<std::string> own_settings;
+
+  bool operator==(const Values&) const = default;
+};
+
+std::string settings_text(const OptionValues& values) {
+  std::string out;
+  for (const auto& [name, value] : values) out += " " + name + "=" + dump_json(to_json(value));
+  return out;
+}
+
+/// The lines of one optimizer's parameters.
 class Lines {
  public:
-  explicit Lines(const OptimizerDescriptor& descriptor)
+  Lines(const OptimizerDescriptor& descriptor, const PlannedGroup& group)
       : descriptor_(descriptor),
-        slots_([this](const OptionValues& values) { return slots_text(values); }),
-        settings_(settings_text) {}
+        group_(group),
+        slots_([this](const SharedOptions& values) { return slots_text(values); }),
+        views_(view_text),
+        values_([this](const Values& values) { return values_text(values); }),
+        digests_([this](const Values& values) { return sha256(values_text(values)).substr(0, 32); }) {}
 
   /// Key, shape, dtype, plugin, state version, slots, blocks.
   std::string state(const PlannedParameter& parameter, std::string_view key) {
-    auto out = quoted(key) + " " + to_string(parameter.info.shape) + " " +
-               std::string(to_string(parameter.info.dtype)) + " " + slots_.of(parameter.settings);
-    if (descriptor_.needs_matrix()) out += " " + view_text(parameter.view);
+    auto out = quoted(key);
+    out += ' ';
+    out += to_string(parameter.info.shape);
+    out += ' ';
+    out += to_string(parameter.info.dtype);
+    out += ' ';
+    out += slots_.of(parameter.settings);
+    if (descriptor_.needs_matrix()) {
+      out += ' ';
+      out += views_.of(parameter.view);
+    }
     return out;
   }
 
   /// Resolved options, factors and schedules.
-  std::string values(const PlannedParameter& parameter, const PlannedGroup& group) {
-    auto out = settings_.of(parameter.settings);
-    const auto& factors = parameter.factors;
+  const std::string& values(const PlannedParameter& parameter) { return values_.of(values_of(parameter)); }
+  const std::string& digest(const PlannedParameter& parameter) { return digests_.of(values_of(parameter)); }
+
+ private:
+  static Values values_of(const PlannedParameter& parameter) {
+    return {parameter.settings, parameter.factors, parameter.own_settings};
+  }
+
+  std::string values_text(const Values& values) const {
+    auto out = settings_text(values.settings);
+    const auto& factors = values.factors;
     out += " base=" + shortest(factors.base) + " rule=" + shortest(factors.rule);
     // By value, not by id: an id is a note, and factors multiply in any order.
     std::vector<double> scales;
@@ -63,12 +99,11 @@ class Lines {
     std::sort(scales.begin(), scales.end());
     for (const auto scale : scales) out += " x" + shortest(scale);
     out += " modular_norm=" + shortest(factors.modular_norm);
-    for (const auto& [name, schedule] : schedules_of(parameter, group))
+    for (const auto& [name, schedule] : schedules_of(values.own_settings, group_))
       out += " " + name + "~" + dump_json(to_json(schedule));
     return out;
   }
 
- private:
   std::string slots_text(const OptionValues& values) const {
     auto out = fmt::format("{} v{}", descriptor_.name, descriptor_.state_version);
     for (const auto& slot : descriptor_.active_slots(values))
@@ -76,15 +111,13 @@ class Lines {
     if (descriptor_.traits.unit == Unit::run) out += fmt::format(" run={}", descriptor_.run_length(values));
     return out;
   }
-  static std::string settings_text(const OptionValues& values) {
-    std::string out;
-    for (const auto& [name, value] : values) out += " " + name + "=" + dump_json(to_json(value));
-    return out;
-  }
 
   const OptimizerDescriptor& descriptor_;
-  SettingsText slots_;
-  SettingsText settings_;
+  const PlannedGroup& group_;
+  Recent<SharedOptions, std::string> slots_;
+  Recent<MatrixView, std::string> views_;
+  Recent<Values, std::string> values_;
+  Recent<Values, std::string> digests_;
 };
 
 std::string gradients_line(const GradientPolicy& gradients) {
@@ -93,27 +126,28 @@ std::string gradients_line(const GradientPolicy& gradients) {
                      gradients.on_nonfinite == GradientPolicy::OnNonfinite::skip ? "skip" : "error");
 }
 
-/// Calls visit(key, state, values) for each trained parameter in order of key.
+/// Calls visit(key, parameter, lines) for each trained parameter in order of key.
 template <class Visit>
-void each_line(const Plan& plan, const Registry& registry, Visit&& visit) {
-  std::vector<std::pair<std::string_view, const PlannedParameter*>> trained;
-  trained.reserve(plan.parameters.size());
-  for (const auto& parameter : plan.parameters) {
-    if (!parameter.frozen()) trained.emplace_back(parameter.info.key(), &parameter);
-  }
-  std::sort(trained.begin(), trained.end());
-  std::map<std::string, std::unique_ptr<Lines>> lines;
-  for (const auto& [key, parameter] : trained) {
-    const auto* descriptor = registry.find(parameter->plugin);
-    const auto* group = plan.find_group(parameter->optimizer);
-    if (descriptor == nullptr || group == nullptr) {
-      throw OptimizerError(
-          fmt::format("the plan names plugin `{}` and optimizer `{}`, which this program does not have",
-                      parameter->plugin, parameter->optimizer));
+void each_trained(const Plan& plan, const Registry& registry, Visit&& visit) {
+  std::vector<std::string_view> keys;
+  keys.reserve(plan.parameters.size());
+  for (const auto& parameter : plan.parameters) keys.push_back(parameter.info.key());
+  std::map<std::string_view, std::unique_ptr<Lines>> lines;
+  for (const auto i : key_order(keys)) {
+    const auto& parameter = plan.parameters[i];
+    if (parameter.frozen()) continue;
+    auto& of_optimizer = lines[parameter.optimizer];
+    if (!of_optimizer) {
+      const auto* descriptor = registry.find(parameter.plugin);
+      const auto* group = plan.find_group(parameter.optimizer);
+      if (descriptor == nullptr || group == nullptr) {
+        throw OptimizerError(
+            fmt::format("the plan names plugin `{}` and optimizer `{}`, which this program does not have",
+                        parameter.plugin, parameter.optimizer));
+      }
+      of_optimizer = std::make_unique<Lines>(*descriptor, *group);
     }
-    auto& of_plugin = lines[parameter->plugin];
-    if (!of_plugin) of_plugin = std::make_unique<Lines>(*descriptor);
-    visit(std::string(key), of_plugin->state(*parameter, key), of_plugin->values(*parameter, *group));
+    visit(keys[i], parameter, *of_optimizer);
   }
 }
 
@@ -121,14 +155,17 @@ void each_line(const Plan& plan, const Registry& registry, Visit&& visit) {
 
 std::map<std::string, std::string> state_lines(const Plan& plan, const Registry& registry) {
   std::map<std::string, std::string> lines;
-  each_line(plan, registry, [&](const auto& key, auto state, const auto&) { lines.emplace(key, std::move(state)); });
+  each_trained(plan, registry, [&](std::string_view key, const PlannedParameter& parameter, Lines& of) {
+    lines.emplace(key, of.state(parameter, key));
+  });
   return lines;
 }
 
 std::map<std::string, std::string> plan_lines(const Plan& plan, const Registry& registry) {
   std::map<std::string, std::string> lines;
-  each_line(plan, registry,
-            [&](const auto& key, const auto& state, const auto& values) { lines.emplace(key, state + values); });
+  each_trained(plan, registry, [&](std::string_view key, const PlannedParameter& parameter, Lines& of) {
+    lines.emplace(key, of.state(parameter, key) + of.values(parameter));
+  });
   lines.emplace("", gradients_line(plan.gradients));
   return lines;
 }
@@ -137,16 +174,15 @@ std::map<std::string, std::string> plan_lines(const Plan& plan, const Registry& 
 /// share their values with many others, and hashing them all at full length would take longer than planning.
 void seal(Plan& plan, const Registry& registry) {
   std::string states;
-  std::string all;
-  std::unordered_map<std::string, std::string> digests;
-  each_line(plan, registry, [&](const auto&, const auto& state, const auto& values) {
-    states += state + "\n";
-    const auto [digest, fresh] = digests.try_emplace(values);
-    if (fresh) digest->second = sha256(values).substr(0, 32) + "\n";
-    all += digest->second;
+  std::string digests;
+  each_trained(plan, registry, [&](std::string_view key, const PlannedParameter& parameter, Lines& of) {
+    states += of.state(parameter, key);
+    states += '\n';
+    digests += of.digest(parameter);
+    digests += '\n';
   });
   plan.state_hash = sha256(states);
-  plan.plan_hash = sha256(plan.state_hash + "\n" + gradients_line(plan.gradients) + "\n" + all);
+  plan.plan_hash = sha256(plan.state_hash + "\n" + gradients_line(plan.gradients) + "\n" + digests);
 }
 
 }  // namespace switchyard

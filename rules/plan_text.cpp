@@ -4,10 +4,13 @@
 
 #include <algorithm>
 #include <map>
+#include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "core/execution.h"
+#include "core/recent.h"
 #include "rules/state_memory.h"
 #include "rules/text_table.h"
 
@@ -44,13 +47,32 @@ std::string percent(std::int64_t part, std::int64_t whole) {
 }
 
 /// Parameters by the rule that took them.
-using Taken = std::map<std::string, std::vector<const PlannedParameter*>>;
+using Taken = std::unordered_map<std::string_view, std::vector<const PlannedParameter*>>;
 
 std::string tie_text(const ParameterInfo& info) {
   std::vector<std::string> names;
   for (const auto& name : info.names) names.push_back(printable(name));
   return "= " + joined(names, ", ", 4);
 }
+
+/// A parameter as view_text sees it.
+struct Viewed {
+  const PlannedParameter* parameter;
+  bool operator==(const Viewed& other) const {
+    return parameter->parts == other.parameter->parts && parameter->view == other.parameter->view;
+  }
+};
+
+/// A parameter as state_memory sees it.
+struct Stateful {
+  const PlannedParameter* parameter;
+  bool operator==(const Stateful& other) const {
+    const auto& a = *parameter;
+    const auto& b = *other.parameter;
+    return a.settings == b.settings && a.info.dtype == b.info.dtype && a.info.shape == b.info.shape &&
+           a.parts == b.parts;
+  }
+};
 
 /// The row of one rule (or of the fallback) from the parameters that it took.
 std::vector<std::string> rule_row(const std::string& number, const std::string& id, const std::string& use,
@@ -61,6 +83,8 @@ std::vector<std::string> rule_row(const std::string& number, const std::string& 
   std::vector<std::string> rates;
   std::vector<std::string> views;
   std::vector<std::string> remarks;
+  Recent<double, std::string> rate_texts(short_number);
+  Recent<Viewed, std::string> view_texts([](const Viewed& viewed) { return view_text(*viewed.parameter); });
   for (const auto* parameter : taken) {
     elements += parameter->info.numel();
     if (parameter->info.tied() && remarks.size() < 2) remarks.push_back(tie_text(parameter->info));
@@ -68,11 +92,11 @@ std::vector<std::string> rule_row(const std::string& number, const std::string& 
       ++frozen;
       continue;
     }
-    const auto add = [](std::vector<std::string>& to, std::string text) {
-      if (std::find(to.begin(), to.end(), text) == to.end()) to.push_back(std::move(text));
+    const auto add = [](std::vector<std::string>& to, const std::string& text) {
+      if (std::find(to.begin(), to.end(), text) == to.end()) to.push_back(text);
     };
-    add(rates, short_number(parameter->factors.base * parameter->factors.rule));
-    add(views, view_text(*parameter));
+    add(rates, rate_texts.of(parameter->factors.base * parameter->factors.rule));
+    add(views, view_texts.of({parameter}));
   }
   if (frozen > 0 && use != "freeze") remarks.push_back(fmt::format("{} frozen", grouped(frozen)));
   if (const auto lost = matched - static_cast<std::int64_t>(taken.size()); lost > 0) {
@@ -152,10 +176,12 @@ std::string memory_text(const Plan& plan, const Registry& registry) {
     const auto* descriptor = registry.find(group.plugin);
     Tally kinds;
     std::int64_t bytes = 0;
+    Recent<Stateful, std::vector<StateMemory>> states(
+        [&](const Stateful& one) { return state_memory(*one.parameter, *descriptor); });
     for (const auto& parameter : plan.parameters) {
       if (parameter.frozen() || parameter.optimizer != group.id || descriptor == nullptr) continue;
       trained += parameter.info.numel();
-      for (const auto& state : state_memory(parameter, *descriptor)) {
+      for (const auto& state : states.of({&parameter})) {
         kinds.add(state.kind, state.bytes);
         bytes += state.bytes;
       }

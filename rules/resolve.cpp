@@ -87,7 +87,7 @@ bool Resolver::apply(const Source& source, const OptimizerDescriptor& plugin, st
     }
     return false;
   }
-  auto& current = *find_option(out.settings, setting.name);
+  const auto& current = *find_option(out.settings, setting.name);
   const auto [owner, fresh] = owners.emplace(setting.name, source);
   if (!fresh) {
     if (current == value) return true;
@@ -101,7 +101,7 @@ bool Resolver::apply(const Source& source, const OptimizerDescriptor& plugin, st
     }
     return false;
   }
-  current = std::move(value);
+  out.settings.set(setting.name, std::move(value));
   out.own_settings.push_back(setting.name);
   return true;
 }
@@ -126,9 +126,9 @@ bool Resolver::decay(const Route& route, const OptimizerDescriptor& plugin, Plan
     out.decay_scale *= *entry.set.wd_scale;
   }
   if (option == nullptr || out.decay_scale == 1) return true;
-  auto& value = *find_option(out.settings, option->name);
-  value = std::get<double>(value) * out.decay_scale;
+  OptionValue value = std::get<double>(*find_option(out.settings, option->name)) * out.decay_scale;
   const auto problem = check_option(*option, value);
+  out.settings.set(option->name, value);
   if (problem.empty()) return true;
   if (auto* finding = once(rule_key(route) + "/wd_scale", out, "SWY-2012")) {
     finding->message = fmt::format("the decay factors of `{}` make `{}` {}, but plugin `{}` wants {}", out.info.name(),

@@ -106,7 +106,7 @@ struct SpecOptimizer {
   std::string plugin;
   std::optional<double> lr;
   std::optional<double> lr_scale;
-  OptionValues options;                                        ///< every option of the plugin
+  SharedOptions options;                                       ///< every option of the plugin
   std::vector<std::string> given;                              ///< options that the spec names, in order
   std::vector<std::pair<std::string, std::string>> schedules;  ///< "lr" or option -> schedule id, in order of name
   Place place;                                                 ///< of the key

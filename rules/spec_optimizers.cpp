@@ -156,7 +156,7 @@ class OptimizersReader {
       const auto value = read_option(draft_, node, plugin);
       good = good && value;
       if (!value) continue;
-      *find_option(out.options, member.key) = *value;
+      out.options.set(member.key, *value);
       if (std::find(out.given.begin(), out.given.end(), member.key) == out.given.end()) out.given.push_back(member.key);
     }
     if (!good || !plugin.check) return;

@@ -160,7 +160,7 @@ void Executor::step(const StepInput& input) {
     if (!parameter.frozen() && (*input.active)[parameter.order] != 0) refresh(parameter);
   }
   for (auto& group : execution_) {
-    auto values = group.plan.settings;
+    OptionValues values = group.plan.settings;
     for (const auto& [name, schedule] : group.plan.schedules) *find_option(values, name) = schedule(input.t);
     const auto options = group.plan.descriptor->table.make(values);
     const Step step(input.t, input.grad_scale, options.get());

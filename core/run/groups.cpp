@@ -45,7 +45,7 @@ void ComposedOptimizer::Impl::set_group_lr(std::size_t group, double lr) {
 OptionValues ComposedOptimizer::Impl::checked_options(std::size_t index, const OptionWrites& writes) const {
   const auto& group = plan.groups[index];
   const auto& descriptor = *registry.find(group.plugin);
-  auto next = group.options;
+  OptionValues next = group.options;
   for (const auto& [option, given] : writes) {
     const auto* info = descriptor.table.find(option);
     if (info == nullptr) {
@@ -63,7 +63,7 @@ OptionValues ComposedOptimizer::Impl::checked_options(std::size_t index, const O
           fmt::format("`{}` of group `{}` cannot be {}, expected {}", option, group.id, to_string(given), wanted));
     }
     *find_option(next, option) = value;
-    auto alone = group.options;
+    OptionValues alone = group.options;
     *find_option(alone, option) = value;
     if (!same_slots(descriptor.active_slots(alone), descriptor.active_slots(group.options)) ||
         descriptor.run_length(alone) != descriptor.run_length(group.options)) {
@@ -91,7 +91,7 @@ void ComposedOptimizer::Impl::take_options(std::size_t index, const OptionWrites
       auto local = *find_option(group.options, option);
       if (descriptor.table.find(option)->role == OptionRole::weight_decay)
         std::get<double>(local) *= parameter.planned.decay_scale;
-      *find_option(parameter.planned.settings, option) = local;
+      parameter.planned.settings.set(option, local);
     }
     describe_parts(parameter.planned, descriptor);
   }
@@ -138,7 +138,7 @@ std::vector<std::string> Group::parameters() const {
 
 OptionValues Group::options() const {
   const auto& group = impl_->plan.groups[index_];
-  auto values = group.options;
+  OptionValues values = group.options;
   for (const auto& [name, schedule] : group.schedules) {
     if (auto* value = find_option(values, name)) *value = schedule(impl_->t);
   }
