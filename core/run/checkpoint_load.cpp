@@ -269,6 +269,7 @@ void ComposedOptimizer::Impl::take_values(const SavedValues& values) {
 
 LoadReport ComposedOptimizer::Impl::load(const std::string& path) {
   const c10::NoGradGuard no_grad;
+  if (communicator->failed()) communicator->recover();
   LoadReport report;
   bool told = false;  // whether the ranks know of each other's refusals
   try {

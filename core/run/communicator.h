@@ -37,6 +37,11 @@ class Communicator {
 
   /// Tells the peers that this rank has failed; the first failure wins. Never blocks.
   virtual void fail(const std::string& message) noexcept = 0;
+  /// True from the failure of any rank on, until all ranks have recovered: every other call throws.
+  virtual bool failed() const = 0;
+  /// Collective, where `failed`: waits until every rank has come here, and forgets the failure. Throws
+  /// CommunicatorError, and stays failed, when a rank does not come in time.
+  virtual void recover() = 0;
 };
 
 /// One rank: every exchange is a copy or nothing.

@@ -59,6 +59,8 @@ class Group;
 ///
 /// A step is atomic: all gradients of all plugins and ranks are checked before anything changes; on a skip nothing
 /// changes anywhere. If a plugin fails after that, the optimizer is poisoned: step and save throw until load succeeds.
+/// A failure on one rank ends the waits of all; the ranks that have heard of it (at the latest in their next collective
+/// call) all load, and go on.
 /// Gradients are never written. Not safe for use from several threads at once; with several ranks every call is
 /// collective unless it says otherwise.
 class ComposedOptimizer {

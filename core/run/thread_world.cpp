@@ -57,6 +57,27 @@ struct ThreadWorld::Shared {
     all_here.notify_all();
   }
 
+  /// Waits until all ranks have come here. None of them is in `meet` then: its waits have ended with the failure.
+  void recover(int rank) {
+    std::unique_lock lock(mutex);
+    const auto recovery = recoveries;
+    if (++recovering == static_cast<int>(posts.size())) {
+      recovering = 0;
+      ++recoveries;
+      arrived = 0;
+      failed_rank = -1;
+      failure.clear();
+      all_here.notify_all();
+      return;
+    }
+    if (all_here.wait_for(lock, timeout, [&] { return recoveries != recovery; })) return;
+    const auto missing = static_cast<int>(posts.size()) - recovering;
+    --recovering;
+    throw CommunicatorError(fmt::format("rank {} failed: {}; waited {} ms for {} of {} ranks to recover", failed_rank,
+                                        failure, timeout.count(), missing, posts.size()),
+                            rank);
+  }
+
   void throw_if_failed() const {
     if (failed_rank >= 0) throw CommunicatorError(fmt::format("rank {} failed: {}", failed_rank, failure), failed_rank);
   }
@@ -69,6 +90,8 @@ struct ThreadWorld::Shared {
   std::uint64_t meetings = 0;
   int failed_rank = -1;
   std::string failure;
+  int recovering = 0;
+  std::uint64_t recoveries = 0;
 };
 
 namespace {
@@ -138,6 +161,12 @@ class ThreadCommunicator final : public Communicator {
     } catch (...) {  // NOLINT(bugprone-empty-catch): a failure to report a failure; the peers' timeout remains
     }
   }
+
+  bool failed() const override {
+    const std::scoped_lock lock(shared_->mutex);
+    return shared_->failed_rank >= 0;
+  }
+  void recover() override { shared_->recover(rank_); }
 
  private:
   auto& post() { return shared_->posts[static_cast<std::size_t>(rank_)]; }

@@ -16,3 +16,7 @@ TEST_CASE("conformance: state that does not fit is refused and changes nothing")
 TEST_CASE("conformance: a plugin that fails poisons, and load heals") {
   every_plugin(conformance::failing_plugin_poisons);
 }
+
+TEST_CASE("conformance: a rank that fails stops all ranks, and a load on all of them heals") {
+  every_plugin(conformance::failing_rank_stops_all_until_they_load);
+}

@@ -128,6 +128,42 @@ TEST_CASE("communicator: the first failure is the one that all report") {
   CHECK(later.find("rank 0") != std::string::npos);
 }
 
+TEST_CASE("communicator: after a failure all ranks recover together, and only together") {
+  std::vector<std::string> problems(3);
+  std::atomic<int> heard = 0;
+  ThreadWorld world(3);
+  world.run([&](Communicator& communicator) {
+    for (int round = 0; round < 5; ++round) {
+      if (communicator.rank() == round % 3) communicator.fail("round " + std::to_string(round));
+      try {
+        communicator.all_gather("");
+      } catch (const CommunicatorError& error) {
+        if (std::string(error.what()).find("round " + std::to_string(round)) != std::string::npos) ++heard;
+      }
+      if (!communicator.failed()) problems[static_cast<std::size_t>(communicator.rank())] += "not failed ";
+      communicator.recover();
+      exercise(communicator, problems);
+    }
+  });
+  CHECK(heard == 15);
+  for (const auto& problem : problems) CHECK(problem == "");
+
+  ThreadWorld lonely(2, std::chrono::milliseconds(50));
+  std::string said;
+  lonely.run([&](Communicator& communicator) {
+    if (communicator.rank() == 1) return;
+    communicator.fail("disk full");
+    try {
+      communicator.recover();
+    } catch (const CommunicatorError& error) {
+      said = error.what();
+    }
+  });
+  CHECK(said.find("disk full") != std::string::npos);
+  CHECK(said.find("1 of 2 ranks") != std::string::npos);
+  CHECK(lonely.communicator(1).failed());
+}
+
 TEST_CASE("communicator: ranks that disagree on lengths are told") {
   ThreadWorld world(3, std::chrono::seconds(5));
   CHECK_THROWS_AS(world.run([&](Communicator& communicator) {

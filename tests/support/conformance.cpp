@@ -258,6 +258,7 @@ void all_laws(const Subject& subject) {
                          older_checkpoint_loads,
                          foreign_state_is_refused,
                          failing_plugin_poisons,
+                         failing_rank_stops_all_until_they_load,
                          ranks_change_no_bit,
                          host_copies_change_no_bit,
                          views_equal_separate_parameters}) {

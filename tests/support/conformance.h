@@ -152,6 +152,7 @@ void state_is_complete_and_declared(const Subject&);  // 18
 void older_checkpoint_loads(const Subject&);          // 20
 void foreign_state_is_refused(const Subject&);        // 21
 void failing_plugin_poisons(const Subject&);          // 23
+void failing_rank_stops_all_until_they_load(const Subject&);
 
 void ranks_change_no_bit(const Subject&);
 void host_copies_change_no_bit(const Subject&);

@@ -240,15 +240,22 @@ void foreign_state_is_refused(const Subject& subject) {
   }
 }
 
-void failing_plugin_poisons(const Subject& subject) {
-  const testing::Threads one(1);
-  const testing::Scratch scratch;
-  const auto fuse = std::make_shared<Faulty::Fuse>();
+/// The plugins of `subject` with that one made faulty.
+Registry with_fuse(const Subject& subject, const std::shared_ptr<Faulty::Fuse>& fuse) {
   auto descriptor = subject.descriptor;
   descriptor.make = [fuse, make = subject.descriptor.make] { return std::make_unique<Faulty>(make(), fuse); };
   Registry registry;
   for (const auto& entry : subject.registry.optimizers())
     registry.add(entry.name == descriptor.name ? descriptor : entry);
+  return registry;
+}
+
+void failing_plugin_poisons(const Subject& subject) {
+  const testing::Threads one(1);
+  const testing::Scratch scratch;
+  const auto fuse = std::make_shared<Faulty::Fuse>();
+  const auto registry = with_fuse(subject, fuse);
+  const auto& descriptor = subject.descriptor;
   const Subject faulty(registry, *registry.find(descriptor.name));
 
   auto setup = usual(subject, 603);
@@ -289,6 +296,56 @@ void failing_plugin_poisons(const Subject& subject) {
       bench.step(2);
       CHECK(first_difference(bench.outcome(), expected) == "");
     }
+  }
+}
+
+void failing_rank_stops_all_until_they_load(const Subject& subject) {
+  constexpr int ranks = 3;
+  const testing::Threads one(1);
+  const testing::Scratch scratch;
+  auto setup = usual(subject, 604);
+  setup.ranks = ranks;
+  setup.sharded = true;
+  std::map<std::string, at::Tensor> expected[ranks];
+  std::map<std::string, at::Tensor> healed[ranks];
+  ThreadWorld clean(ranks);
+  clean.run([&](Communicator& communicator) {
+    Bench bench(subject, setup, &communicator);
+    for (const int step : {1, 2, 3}) bench.step(step);
+    expected[communicator.rank()] = bench.outcome().params;
+  });
+  const std::string phase = subject.matrix() ? "transform" : "finish";
+  std::string said[ranks];
+  ThreadWorld world(ranks);
+  world.run([&](Communicator& communicator) {
+    const auto rank = communicator.rank();
+    const auto fuse = std::make_shared<Faulty::Fuse>();
+    const auto registry = with_fuse(subject, fuse);
+    const Subject faulty(registry, *registry.find(subject.descriptor.name));
+    Bench bench(faulty, setup, &communicator);
+    bench.step(1);
+    bench.optimizer().save(scratch.path("before"));
+    const auto model = bench.outcome().params;
+    // Every phase runs on some rank only where it has work: all of them blow, the first one is reported.
+    if (rank != 0) fuse->phase = phase;
+    try {
+      // A rank that had nothing to exchange after the failure hears of it in its next step.
+      bench.step(2);
+      bench.step(3);
+    } catch (const OptimizerError& error) {
+      said[rank] = error.what();
+    }
+    fuse->phase.clear();
+    bench.optimizer().load(scratch.path("before"));
+    for (const auto& named : bench.tensors()) named.tensor.detach().copy_(model.at(named.name));
+    bench.step(2);
+    bench.step(3);
+    healed[rank] = bench.outcome().params;
+  });
+  for (int rank = 0; rank < ranks; ++rank) {
+    INFO("plugin ", subject.descriptor.name, ", rank ", rank, ", said ", said[rank]);
+    CHECK(said[rank].find("blown fuse") != std::string::npos);
+    CHECK(first_difference(healed[rank], expected[rank]) == "");
   }
 }
 
