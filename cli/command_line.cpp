@@ -59,7 +59,7 @@ class CommandLine {
              [this](const Registry& registry) { return diff(spec_, other_, model_, format(), registry); });
     diff_verb->add_option("A", spec_, "Spec, lock, plan document or checkpoint folder")->required();
     diff_verb->add_option("B", other_, "What to compare it with")->required();
-    diff_verb->add_option("--model", model_, "The model, when A or B is a spec");
+    add_model(*diff_verb, false);
 
     auto* explain_verb = verb(
         "explain", "Show how one tensor finds its optimizer and every factor of its learning rate, or what a rule does",
@@ -94,7 +94,10 @@ class CommandLine {
     auto* manifest_verb = verb("manifest", "Write the manifest of a model: names, shapes and dtypes, no weights",
                                "switchyard manifest model.safetensors > model.json",
                                [this](const Registry&) { return manifest(model_, format()); });
-    manifest_verb->add_option("FILE", model_, "A safetensors file or a manifest")->required();
+    manifest_verb
+        ->add_option("FILE", model_,
+                     "A safetensors file, an index of shards, a TorchScript or torch.save file, or a manifest")
+        ->required();
 
     auto* init_verb = verb("init", "Write a starter spec for a model, its reasons in `note`",
                            "switchyard init --model model.safetensors -o spec.json", [this](const Registry& registry) {
@@ -155,8 +158,14 @@ class CommandLine {
     app.add_option("SPEC", spec_, "Spec file")->required();
     add_model(app);
   }
-  void add_model(CLI::App& app) {
-    app.add_option("--model", model_, "A manifest, or a safetensors file (only its header is read)")->required();
+  void add_model(CLI::App& app, bool required = true) {
+    // One value a flag: with more, `--model M SPEC` would take the spec as a second model.
+    app.add_option("--model", model_,
+                   "A manifest, a safetensors file, an index of shards, or a file that torch saved; once for each file "
+                   "of a model in several" +
+                       std::string(required ? "" : " (when A or B is a spec)"))
+        ->allow_extra_args(false)
+        ->required(required);
   }
   Format format() const { return format_ == "json" ? Format::json : Format::text; }
 
@@ -199,7 +208,7 @@ class CommandLine {
   std::vector<std::string> specs_;
   std::string spec_;
   std::string other_;
-  std::string model_;
+  ModelPaths model_;
   std::string lock_;
   std::string against_;
   std::string output_;
