@@ -33,6 +33,8 @@ Report explain(const std::string& spec, const ModelPaths& model, const std::stri
                const Registry& registry);
 Report explain_rule(const std::string& spec, const ModelPaths& model, const std::string& rule, Format format,
                     const Registry& registry);
+/// What a code means, with an example: "SWY-1101" or "1101". Throws UsageError, with the nearest, for an unknown one.
+Report explain_code(const std::string& code, Format format);
 Report list_plugins(Format format, const Registry& registry);
 Report show_plugin(const std::string& name, Format format, const Registry& registry);
 /// `plugin` empty: the schema of specs. `folder` not empty: writes every generated file there and prints their names.

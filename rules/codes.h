@@ -19,7 +19,6 @@ struct CodeInfo {
 inline constexpr CodeInfo diagnostic_codes[] = {
     {"SWY-0001", "a command line or a file that cannot be used"},
     {"SWY-0002", "a parameter that the model does not have"},
-    {"SWY-0003", "a document that does not fit its reader"},
     {"SWY-0070", "an error of this program"},
     {"SWY-1001", "the text is not valid JSON"},
     {"SWY-1003", "a key occurs twice in one object"},
