@@ -51,7 +51,7 @@ TEST_CASE("command: a wrong command line is exit 2, on stderr only, with a sugge
                          {{"explain", "a", "--param", "b"}, "--model"},
                          {{"explain", "--model", "a", "--param", "b"}, "SPEC"},
                          {{"explain", "--code", "SWY-2002", "--param", "b"}, "--code"},
-                         {{"explain", "--code", "SWY-20001"}, "did you mean `SWY-2001` (a rule or an override"},
+                         {{"explain", "--code", "SWY-9001"}, "did you mean `SWY-0001` (a command line"},
                          {{"plugins"}, "ubcommand"},
                          {{"plugins", "lst"}, "did you mean `list`?"},
                          {{"validate", "--format", "jsn", "a"}, "did you mean `json`?"},

@@ -94,7 +94,7 @@ TEST_CASE("torch file: a tensor that contradicts its storage is named") {
     const char* about;
     std::string tensor;
   };
-  for (const auto& [about, tensor] : std::vector<Case>{
+  for (const auto& one : std::vector<Case>{
            {"more elements than the record has bytes", tensor_of("FloatStorage", "0", 3, {3}, {1})},
            {"a shape beyond the storage", tensor_of("FloatStorage", "0", 2, {3}, {1})},
            {"strides beyond the storage", tensor_of("FloatStorage", "0", 2, {2}, {2})},
@@ -111,9 +111,9 @@ TEST_CASE("torch file: a tensor that contradicts its storage is named") {
            {"a call without arguments", "ctorch._utils\n_rebuild_tensor_v2\n)R"},
            {"a parameter without a tensor", "ctorch._utils\n_rebuild_parameter\n(N\x88}tR"},
            {"a storage that is none", "ctorch._utils\n_rebuild_tensor_v2\n(N" + number_of(0) + "))\x88}tR"}}) {
-    CAPTURE(about);
+    CAPTURE(one.about);
     std::string says;
-    CHECK(read_value(dict_of({{"bad.weight", tensor}}), &says) == "SWY-3024");
+    CHECK(read_value(dict_of({{"bad.weight", one.tensor}}), &says) == "SWY-3024");
     CHECK(says.find("bad.weight") != std::string::npos);
   }
 }
