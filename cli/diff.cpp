@@ -22,7 +22,7 @@ DocumentKind kind_of(const ComparedFile& file) {
 
 }  // namespace
 
-Report diff(const std::string& a, const std::string& b, const std::string& model_path, Format format,
+Report diff(const std::string& a, const std::string& b, const ModelPaths& model_paths, Format format,
             const Registry& registry) {
   Sources sources;
   Diagnostics diagnostics;
@@ -30,12 +30,12 @@ Report diff(const std::string& a, const std::string& b, const std::string& model
   const DocumentKind kinds[] = {kind_of(files[0]), kind_of(files[1])};
   bool unreadable = files[0].unreadable || files[1].unreadable;
   const bool specs = kinds[0] == DocumentKind::spec || kinds[1] == DocumentKind::spec;
-  if (specs && model_path.empty()) throw UsageError("a spec is compared on a model: add --model");
-  if (!specs && !unreadable && !model_path.empty())
+  if (specs && model_paths.empty()) throw UsageError("a spec is compared on a model: add --model");
+  if (!specs && !unreadable && !model_paths.empty())
     throw UsageError("--model is for specs, and neither of the two files is one");
   std::optional<Model> model;
   if (specs) {
-    auto read = read_model(model_path, sources, diagnostics);
+    auto read = read_model(model_paths, sources, diagnostics);
     model = std::move(read.model);
     unreadable = unreadable || read.unreadable;
   }

@@ -51,7 +51,7 @@ Json empty_document(const Inputs& inputs) {
 
 }  // namespace
 
-Report explain(const std::string& spec, const std::string& model, const std::string& parameter, Format format,
+Report explain(const std::string& spec, const ModelPaths& model, const std::string& parameter, Format format,
                const Registry& registry) {
   auto inputs = read_inputs(spec, model, registry);
   // The trace needs no plan: where planning fails, it is what shows why.
@@ -74,7 +74,7 @@ Report explain(const std::string& spec, const std::string& model, const std::str
   return report;
 }
 
-Report explain_rule(const std::string& spec, const std::string& model, const std::string& rule, Format format,
+Report explain_rule(const std::string& spec, const ModelPaths& model, const std::string& rule, Format format,
                     const Registry& registry) {
   auto inputs = read_inputs(spec, model, registry);
   std::optional<RuleReport> found;

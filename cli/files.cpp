@@ -10,15 +10,13 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <memory>
 #include <string_view>
 
 #include "cli/report.h"
 #include "core/error.h"
 #include "core/json.h"
 #include "core/run/atomic_file.h"
-#include "core/safetensors.h"
-#include "rules/manifest.h"
-#include "rules/manifest_safetensors.h"
 #include "rules/text_table.h"
 
 namespace switchyard::cli {
@@ -43,6 +41,7 @@ class File {
     } else {
       handle_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
       if (handle_ < 0) complain(std::strerror(errno));
+      size_ = info.st_size;
     }
   }
   File(const File&) = delete;
@@ -51,6 +50,7 @@ class File {
     if (handle_ >= 0) ::close(handle_);
   }
   bool good() const { return handle_ >= 0; }
+  std::int64_t size() const { return size_; }
 
   /// Up to `limit` bytes; fewer at the end of the file.
   std::string read(std::size_t limit) const {
@@ -67,17 +67,24 @@ class File {
     return out;
   }
 
+  /// Bytes [offset, offset + length); fewer where they cannot be read.
+  std::string read_at(std::int64_t offset, std::int64_t length) const {
+    std::string out(static_cast<std::size_t>(length), '\0');
+    std::size_t at = 0;
+    while (at < out.size()) {
+      const auto got = ::pread(handle_, out.data() + at, out.size() - at, offset + static_cast<off_t>(at));
+      if (got < 0 && errno == EINTR) continue;
+      if (got <= 0) break;
+      at += static_cast<std::size_t>(got);
+    }
+    out.resize(at);
+    return out;
+  }
+
  private:
   int handle_ = -1;
+  std::int64_t size_ = 0;
 };
-
-bool looks_like_safetensors(const std::string& path, std::string_view start) {
-  const std::string_view ending = ".safetensors";
-  const bool named =
-      path.size() >= ending.size() && path.compare(path.size() - ending.size(), ending.size(), ending) == 0;
-  // The length of a header is below 2^27, so bytes 4 to 7 are zero; JSON has no zero bytes.
-  return named || (start.size() >= 8 && start.substr(0, 8).find('\0') != std::string_view::npos);
-}
 
 }  // namespace
 
@@ -97,33 +104,12 @@ ReadResult read_file(const std::string& path, Diagnostics& diagnostics) {
   return {file.read(JsonLimits{}.bytes + 1), false};
 }
 
-ModelResult read_model(const std::string& path, Sources& sources, Diagnostics& diagnostics) {
-  std::string start;
-  {
-    const File file(path, diagnostics);
-    if (!file.good()) return {std::nullopt, true};
-    start = file.read(8);
-  }
-  const auto before = diagnostics.count(Severity::error);
-  Model model;
-  if (looks_like_safetensors(path, start)) {
-    const auto header = read_safetensors_header(path, diagnostics);
-    if (!header) return {};
-    model.table = ParameterTable::build(parameters_of(*header), diagnostics);
-    model.name = printable(std::filesystem::path(path).stem().string());
-    model.source = "safetensors header";
-    if (diagnostics.count(Severity::error) != before) return {};
-    return {std::move(model), false};
-  }
-  auto read = read_file(path, diagnostics);
-  if (!read.text) return {std::nullopt, read.unreadable};
-  const auto& text = sources[shown_path(path)] = std::move(*read.text);
-  auto manifest = read_manifest(text, shown_path(path), diagnostics);
-  if (!manifest) return {};
-  model.name = std::move(manifest->model);
-  model.source = std::move(manifest->source);
-  model.table = std::move(manifest->table);
-  return {std::move(model), false};
+OpenedFile open_file(const std::string& path, Diagnostics& diagnostics) {
+  const auto file = std::make_shared<const File>(path, diagnostics);
+  if (!file->good()) return {std::nullopt, true};
+  return {ByteSource{file->size(),
+                     [file](std::int64_t offset, std::int64_t length) { return file->read_at(offset, length); }},
+          false};
 }
 
 void write_whole(const std::string& path, const std::string& text) {

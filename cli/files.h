@@ -4,7 +4,7 @@
 #include <string>
 
 #include "core/diagnostics.h"
-#include "core/parameter_table.h"
+#include "rules/byte_source.h"
 #include "rules/spec.h"
 
 namespace switchyard::cli {
@@ -19,6 +19,14 @@ struct ReadResult {
 /// unopened.
 ReadResult read_file(const std::string& path, Diagnostics& diagnostics);
 
+/// A regular file whose bytes are read where they are needed; `source` reads through the open file and may outlive
+/// this.
+struct OpenedFile {
+  std::optional<ByteSource> source;
+  bool unreadable = false;
+};
+OpenedFile open_file(const std::string& path, Diagnostics& diagnostics);
+
 /// The path as it is printed and keyed in Sources: bytes that are not UTF-8 are escaped.
 std::string shown_path(const std::string& path);
 
@@ -27,19 +35,5 @@ SpecFiles spec_files(Sources& sources);
 
 /// Writes a file whole or not at all; devices and folders are refused. Throws UsageError naming it.
 void write_whole(const std::string& path, const std::string& text);
-
-/// A model: a manifest, or the header of a safetensors file.
-struct Model {
-  std::string name;
-  std::string source;
-  ParameterTable table;
-};
-struct ModelResult {
-  std::optional<Model> model;
-  bool unreadable = false;
-};
-/// Adds the text of a manifest to `sources`. A file whose first 8 bytes hold a NUL, or that is named .safetensors, is
-/// read as that.
-ModelResult read_model(const std::string& path, Sources& sources, Diagnostics& diagnostics);
 
 }  // namespace switchyard::cli

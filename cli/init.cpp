@@ -50,7 +50,7 @@ void write_new(const std::string& path, const std::string& text, bool force) {
 
 }  // namespace
 
-Report init(const std::string& model, const std::string& output, const std::vector<std::string>& vars, bool force,
+Report init(const ModelPaths& model, const std::string& output, const std::vector<std::string>& vars, bool force,
             Format format, const Registry& registry) {
   InitOptions options;
   options.heads = head_counts(vars);
@@ -96,8 +96,9 @@ Report init(const std::string& model, const std::string& output, const std::vect
     json.set("diagnostics", diagnostics_json(diagnostics, sources));
     report.out = document(json);
   } else {
-    report.out = fmt::format("wrote {}; look at it with: switchyard plan {} --model {}\n", shown_path(output),
-                             shown_path(output), shown_path(model));
+    report.out = fmt::format("wrote {0}; look at it with: switchyard plan {0}", shown_path(output));
+    for (const auto& path : model) report.out += " --model " + shown_path(path);
+    report.out += "\n";
   }
   return report;
 }

@@ -9,7 +9,7 @@ namespace switchyard::cli {
 
 int Inputs::exit() const { return unreadable ? usage : diagnostics.has_errors() ? wrong_input : fine; }
 
-Inputs read_inputs(const std::string& spec_path, const std::string& model_path, const Registry& registry) {
+Inputs read_inputs(const std::string& spec_path, const ModelPaths& model_paths, const Registry& registry) {
   Inputs inputs;
   auto& diagnostics = inputs.diagnostics;
   const auto spec_file = shown_path(spec_path);
@@ -18,7 +18,7 @@ Inputs read_inputs(const std::string& spec_path, const std::string& model_path, 
     inputs.spec = parse_spec(inputs.sources[spec_file] = *read.text, spec_file, registry, diagnostics,
                              spec_files(inputs.sources));
   }
-  auto model = read_model(model_path, inputs.sources, diagnostics);
+  auto model = read_model(model_paths, inputs.sources, diagnostics);
   inputs.model = std::move(model.model);
   inputs.unreadable = read.unreadable || model.unreadable;
   plan_inputs(inputs, registry);

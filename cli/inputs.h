@@ -4,6 +4,7 @@
 #include <string>
 
 #include "cli/files.h"
+#include "cli/model.h"
 #include "core/plan.h"
 #include "core/registry.h"
 #include "rules/spec.h"
@@ -23,7 +24,7 @@ struct Inputs {
 };
 
 /// Reads both files (a mistake in one does not hide those of the other) and plans.
-Inputs read_inputs(const std::string& spec_path, const std::string& model_path, const Registry& registry);
+Inputs read_inputs(const std::string& spec_path, const ModelPaths& model_paths, const Registry& registry);
 
 /// Plans what has been read, under the spec's policy; nothing where spec or model is missing or wrong.
 void plan_inputs(Inputs& inputs, const Registry& registry);

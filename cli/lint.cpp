@@ -9,7 +9,7 @@
 
 namespace switchyard::cli {
 
-Report lint_spec(const std::string& spec, const std::string& model, std::optional<std::int64_t> max_warnings,
+Report lint_spec(const std::string& spec, const ModelPaths& model, std::optional<std::int64_t> max_warnings,
                  Format format, const Registry& registry) {
   auto inputs = read_inputs(spec, model, registry);
   if (inputs.plan) {

@@ -5,7 +5,7 @@
 
 namespace switchyard::cli {
 
-Report manifest(const std::string& model, Format format) {
+Report manifest(const ModelPaths& model, Format format) {
   Report report;
   Sources sources;
   Diagnostics diagnostics;

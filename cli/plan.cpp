@@ -29,7 +29,7 @@ Report show(Inputs& inputs, const PlanRequest& request, Format format, const Reg
   if (!inputs.plan) return report;
   PlanTextOptions options;
   options.spec_file = shown_path(request.spec);
-  options.model_file = shown_path(request.model);
+  options.model_file = shown_model(request.model);
   if (request.html) {
     auto& made = *inputs.plan;
     made.diagnostics = inputs.diagnostics;

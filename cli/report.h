@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "cli/colour.h"
 #include "core/diagnostics.h"
 #include "core/error.h"
 #include "core/json.h"
@@ -22,6 +23,8 @@ struct Report {
   int exit = fine;
   std::string out;  ///< for stdout: the text, or exactly one JSON document
   std::string err;  ///< for stderr
+  ColourMode colour = ColourMode::automatic;
+  bool for_people = false;  ///< `out` is text that may be coloured, not a document
 };
 
 enum class Format : unsigned char { text, json };

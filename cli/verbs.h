@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/model.h"
 #include "cli/report.h"
 #include "core/registry.h"
 
@@ -13,7 +14,7 @@ namespace switchyard::cli {
 /// What `plan` was asked for; empty members were not.
 struct PlanRequest {
   std::string spec;
-  std::string model;
+  ModelPaths model;
   std::string lock;     ///< file to write the lock to
   std::string against;  ///< lock, plan document or checkpoint to compare with; then the differences are printed
   std::string output;   ///< file to write to instead of stdout
@@ -26,23 +27,25 @@ struct PlanRequest {
 Report validate(const std::vector<std::string>& specs, Format format, const Registry& registry);
 Report plan(const PlanRequest& request, Format format, const Registry& registry);
 /// `model` may be empty when neither side is a spec.
-Report diff(const std::string& a, const std::string& b, const std::string& model, Format format,
+Report diff(const std::string& a, const std::string& b, const ModelPaths& model, Format format,
             const Registry& registry);
-Report explain(const std::string& spec, const std::string& model, const std::string& parameter, Format format,
+Report explain(const std::string& spec, const ModelPaths& model, const std::string& parameter, Format format,
                const Registry& registry);
-Report explain_rule(const std::string& spec, const std::string& model, const std::string& rule, Format format,
+Report explain_rule(const std::string& spec, const ModelPaths& model, const std::string& rule, Format format,
                     const Registry& registry);
+/// What a code means, with an example: "SWY-1101" or "1101". Throws UsageError, with the nearest, for an unknown one.
+Report explain_code(const std::string& code, Format format);
 Report list_plugins(Format format, const Registry& registry);
 Report show_plugin(const std::string& name, Format format, const Registry& registry);
 /// `plugin` empty: the schema of specs. `folder` not empty: writes every generated file there and prints their names.
 Report schema(const std::string& plugin, const std::string& folder, Format format, const Registry& registry);
-Report manifest(const std::string& model, Format format);
+Report manifest(const ModelPaths& model, Format format);
 /// `output` empty: the spec goes to stdout. `vars`: "n_head=12", "n_kv=4". An existing file is replaced only if
 /// `force`.
-Report init(const std::string& model, const std::string& output, const std::vector<std::string>& vars, bool force,
+Report init(const ModelPaths& model, const std::string& output, const std::vector<std::string>& vars, bool force,
             Format format, const Registry& registry);
 /// Findings of the planner and of rules/lint.h; exit 1 with more than `max_warnings` warnings.
-Report lint_spec(const std::string& spec, const std::string& model, std::optional<std::int64_t> max_warnings,
+Report lint_spec(const std::string& spec, const ModelPaths& model, std::optional<std::int64_t> max_warnings,
                  Format format, const Registry& registry);
 Report version(Format format);
 

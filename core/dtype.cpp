@@ -26,6 +26,11 @@ Dtype dtype_from_string(std::string_view name) {
   return Dtype::other;
 }
 
+bool can_require_grad(std::string_view name) {
+  const auto starts = [&](std::string_view with) { return name.substr(0, with.size()) == with; };
+  return !starts("int") && !starts("uint") && !starts("bool");
+}
+
 std::int64_t size_of(Dtype dtype) {
   switch (dtype) {
     case Dtype::float64:

@@ -16,6 +16,8 @@ std::string_view to_string(Dtype dtype);
 Dtype dtype_from_string(std::string_view name);
 /// Bytes per element; 0 for `other`.
 std::int64_t size_of(Dtype dtype);
+/// False for the whole-number and boolean types of torch, which cannot require a gradient: counters, masks.
+bool can_require_grad(std::string_view name);
 /// True for the four floating types that can be trained.
 inline bool trainable(Dtype dtype) { return dtype != Dtype::other; }
 /// The type of state and work for a parameter of this type: float64 for float64, float32 otherwise.

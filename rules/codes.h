@@ -14,11 +14,11 @@ struct CodeInfo {
 
 /// Every code that this project reports; tests/sh/codes_test.sh compares the list with the sources. Numbers are stable:
 /// 00xx the command line, 10xx text and structure, 11xx options, schedules and the rest of the grammar, 20xx routing
-/// and views, 21xx the model, 30xx safetensors files, 31xx lints and starter specs, 32xx comparisons of plans.
+/// and views, 21xx the model, 30xx safetensors files, indices of shards and files of torch, 31xx lints and starter
+/// specs, 32xx comparisons of plans.
 inline constexpr CodeInfo diagnostic_codes[] = {
     {"SWY-0001", "a command line or a file that cannot be used"},
     {"SWY-0002", "a parameter that the model does not have"},
-    {"SWY-0003", "a document that does not fit its reader"},
     {"SWY-0070", "an error of this program"},
     {"SWY-1001", "the text is not valid JSON"},
     {"SWY-1003", "a key occurs twice in one object"},
@@ -97,6 +97,13 @@ inline constexpr CodeInfo diagnostic_codes[] = {
     {"SWY-3007", "an impossible shape in a safetensors header"},
     {"SWY-3008", "offsets in a safetensors header do not fit shape, dtype or file"},
     {"SWY-3009", "holes, overlaps or trailing bytes in a safetensors file"},
+    {"SWY-3010", "a file that an index of shards names cannot be read"},
+    {"SWY-3011", "an index of shards and its files disagree"},
+    {"SWY-3020", "a file of torch that is not a whole zip archive"},
+    {"SWY-3021", "a record of a torch archive that is missing, damaged or not to be read"},
+    {"SWY-3022", "the pickle of a torch archive cannot be read"},
+    {"SWY-3023", "a torch archive without parameters, or with several sets of them"},
+    {"SWY-3024", "a tensor of a torch archive that contradicts itself or the archive"},
     {"SWY-3100", "an embedding, a table of positions or an output head on a matrix optimizer", Severity::warning},
     {"SWY-3101", "a fused tensor without a split on a matrix optimizer", Severity::warning},
     {"SWY-3102", "a router on a matrix optimizer", Severity::warning},

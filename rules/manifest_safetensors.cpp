@@ -46,6 +46,7 @@ std::vector<ParameterInfo> parameters_of(const SafetensorsHeader& header) {
     info.shape = entry.shape;
     info.dtype_name = torch_dtype_name(entry.dtype);
     info.dtype = dtype_from_string(info.dtype_name);
+    info.requires_grad = can_require_grad(info.dtype_name);
     out.push_back(std::move(info));
   }
   return out;

@@ -22,11 +22,12 @@ TEST_CASE("command: --help is on stdout and shows examples, for every verb") {
   CHECK(whole.exit == 0);
   CHECK(whole.says("validate"));
   CHECK(whole.says("Exit status"));
-  for (const auto* verb : {"validate", "plan", "explain", "diff", "plugins", "schema", "manifest"}) {
+  for (const auto* verb : {"validate", "plan", "explain", "diff", "lint", "init", "plugins", "schema", "manifest"}) {
     const auto result = run({verb, "--help"});
     CAPTURE(verb);
     CHECK(result.exit == 0);
-    CHECK(result.says("Example: switchyard"));
+    CHECK(result.says("Examples:\n  switchyard " + std::string(verb)));
+    CHECK(result.says("--color"));
   }
 }
 
@@ -47,7 +48,16 @@ TEST_CASE("command: a wrong command line is exit 2, on stderr only, with a sugge
                          {{"validate", "--format", "xml", "a"}, "xml"},
                          {{"validate", "a", "--frmat", "json"}, "did you mean `--format`?"},
                          {{"explain", "a", "--model", "b"}, "--param"},
+                         {{"explain", "a", "--param", "b"}, "--model"},
+                         {{"explain", "--model", "a", "--param", "b"}, "SPEC"},
+                         {{"explain", "--code", "SWY-2002", "--param", "b"}, "--code"},
+                         {{"explain", "--code", "SWY-9001"}, "did you mean `SWY-0001` (a command line"},
                          {{"plugins"}, "ubcommand"},
+                         {{"plugins", "lst"}, "did you mean `list`?"},
+                         {{"validate", "--format", "jsn", "a"}, "did you mean `json`?"},
+                         {{"plan", "--format", "htm", "a"}, "did you mean `html`?"},
+                         {{"validate", "--color", "alway", "a"}, "did you mean `always`?"},
+                         {{"--colour"}, "did you mean `--color`?"},
                          {{"plugins", "show", "moun"}, "did you mean `muon`?"},
                          {{"schema", "--plugin", "adamv"}, "did you mean `adamw`?"},
                          {{"schema", "--plugin", "adamw", "--write", "/tmp"}, "--write"},

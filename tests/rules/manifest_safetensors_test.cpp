@@ -16,6 +16,8 @@ TEST_CASE("manifest of safetensors: every tensor is a parameter with torch's dty
   CHECK(parameters[0].shape == std::vector<std::int64_t>{2, 3});
   CHECK(parameters[1].dtype == Dtype::other);
   CHECK(parameters[1].dtype_name == "int64");
+  CHECK_FALSE(parameters[1].requires_grad);
+  CHECK(parameters[0].requires_grad);
   CHECK(parameters[2].numel() == 1);
   Diagnostics diagnostics;
   CHECK(ParameterTable::build(parameters, diagnostics).size() == 3);

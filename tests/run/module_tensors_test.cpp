@@ -78,6 +78,17 @@ TEST_CASE("module tensors: a tied tensor is one parameter with two names, traine
   CHECK(optimizer.count("head.weight") == 1);
 }
 
+TEST_CASE("module tensors: undefined tensors and those out of reach are named") {
+  Diagnostics diagnostics;
+  table_from_tensors({{"good", at::ones({2})}, {"unset", at::Tensor()}, {"sparse", at::ones({2, 2}).to_sparse()}},
+                     diagnostics);
+  REQUIRE(diagnostics.items().size() == 2);
+  CHECK(diagnostics.items()[0].code == "SWY-2110");
+  CHECK(diagnostics.items()[0].subject == "unset");
+  CHECK(diagnostics.items()[1].code == "SWY-2111");
+  CHECK(diagnostics.items()[1].subject == "sparse");
+}
+
 TEST_CASE("module tensors: a module that was moved to another dtype and back is accepted by rebind") {
   Model model;
   const auto registry = builtin_registry();
