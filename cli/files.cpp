@@ -1,20 +1,14 @@
 #include "cli/files.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include <algorithm>
-#include <array>
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <string_view>
 
 #include "cli/report.h"
 #include "core/error.h"
 #include "core/json.h"
+#include "core/regular_file.h"
 #include "core/run/atomic_file.h"
 #include "core/safetensors.h"
 #include "rules/manifest.h"
@@ -25,49 +19,11 @@ namespace switchyard::cli {
 
 namespace {
 
-/// An open regular file; -1 after a complaint.
-class File {
- public:
-  File(const std::string& path, Diagnostics& diagnostics) {
-    const auto complain = [&](std::string_view why) {
-      diagnostics.error("SWY-0001", fmt::format("cannot read {}: {}", shown_path(path), why));
-    };
-    struct stat info = {};
-    // Looked at before it is opened: opening a pipe or a device can block or have effects.
-    if (::stat(path.c_str(), &info) != 0) {
-      complain(std::strerror(errno));
-    } else if (S_ISDIR(info.st_mode)) {
-      complain("it is a folder");
-    } else if (!S_ISREG(info.st_mode)) {
-      complain("it is not a regular file");
-    } else {
-      handle_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-      if (handle_ < 0) complain(std::strerror(errno));
-    }
-  }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  ~File() {
-    if (handle_ >= 0) ::close(handle_);
-  }
-  bool good() const { return handle_ >= 0; }
-
-  /// Up to `limit` bytes; fewer at the end of the file.
-  std::string read(std::size_t limit) const {
-    std::string out;
-    std::array<char, 1 << 16> buffer;
-    while (out.size() < limit) {
-      const auto got = ::read(handle_, buffer.data(), std::min(buffer.size(), limit - out.size()));
-      if (got < 0 && errno == EINTR) continue;
-      if (got <= 0) break;
-      out.append(buffer.data(), static_cast<std::size_t>(got));
-    }
-    return out;
-  }
-
- private:
-  int handle_ = -1;
-};
+/// Says why it cannot be read, if so.
+bool readable(const RegularFile& file, const std::string& path, Diagnostics& diagnostics) {
+  if (!file.good()) diagnostics.error("SWY-0001", fmt::format("cannot read {}: {}", shown_path(path), file.problem()));
+  return file.good();
+}
 
 bool looks_like_safetensors(const std::string& path, std::string_view start) {
   const std::string_view ending = ".safetensors";
@@ -79,27 +35,19 @@ bool looks_like_safetensors(const std::string& path, std::string_view start) {
 
 }  // namespace
 
-SpecFiles spec_files(Sources& sources) {
-  return {[](const std::string& path) {
-            Diagnostics ignored;  // parse_spec says what cannot be read
-            return read_file(path, ignored).text;
-          },
-          &sources};
-}
-
 std::string shown_path(const std::string& path) { return printable(path); }
 
 ReadResult read_file(const std::string& path, Diagnostics& diagnostics) {
-  const File file(path, diagnostics);
-  if (!file.good()) return {std::nullopt, true};
+  const RegularFile file(path);
+  if (!readable(file, path, diagnostics)) return {std::nullopt, true};
   return {file.read(JsonLimits{}.bytes + 1), false};
 }
 
 ModelResult read_model(const std::string& path, Sources& sources, Diagnostics& diagnostics) {
   std::string start;
   {
-    const File file(path, diagnostics);
-    if (!file.good()) return {std::nullopt, true};
+    const RegularFile file(path);
+    if (!readable(file, path, diagnostics)) return {std::nullopt, true};
     start = file.read(8);
   }
   const auto before = diagnostics.count(Severity::error);

@@ -22,7 +22,8 @@ struct Inputs {
   int exit() const;
 };
 
-/// Reads both files (a mistake in one does not hide those of the other) and plans.
+/// Reads both files (a mistake in one does not hide those of the other) and plans. With an empty path of the model only
+/// the spec is read.
 Inputs read_inputs(const std::string& spec_path, const std::string& model_path, const Registry& registry);
 
 /// Plans what has been read, under the spec's policy; nothing where spec or model is missing or wrong.

@@ -23,8 +23,28 @@ std::vector<std::string> split(const std::string& name) {
   return out;
 }
 
-/// At dots outside braces and classes.
-std::vector<std::string> split_glob(const std::string& glob) {
+std::string escaped(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '*' || c == '?' || c == '[' || c == '{' || c == '\\' || c == ',' || c == '}') out += '\\';
+    out += c;
+  }
+  return out;
+}
+
+/// The best way to lay the rest of the glob over the rest of the name.
+struct Fit {
+  bool fits = false;
+  std::size_t agreeing = 0;
+  int glob = -1;  ///< the segment that differs; -1 if none does
+  int name = -1;
+};
+
+}  // namespace
+
+std::vector<std::string> glob_segments(const Pattern& pattern) {
+  if (pattern.is_regex()) return {};
+  const auto& glob = pattern.text();
   std::vector<std::string> out = {""};
   int depth = 0;
   bool in_class = false;
@@ -52,28 +72,8 @@ std::vector<std::string> split_glob(const std::string& glob) {
   return out;
 }
 
-std::string escaped(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '*' || c == '?' || c == '[' || c == '{' || c == '\\' || c == ',' || c == '}') out += '\\';
-    out += c;
-  }
-  return out;
-}
-
-/// The best way to lay the rest of the glob over the rest of the name.
-struct Fit {
-  bool fits = false;
-  std::size_t agreeing = 0;
-  int glob = -1;  ///< the segment that differs; -1 if none does
-  int name = -1;
-};
-
-}  // namespace
-
 SegmentGlob::SegmentGlob(const Pattern& pattern) {
-  if (pattern.is_regex()) return;
-  auto texts = split_glob(pattern.text());
+  auto texts = glob_segments(pattern);
   if (texts.size() > most_segments) return;
   for (auto& text : texts) {
     Segment segment;

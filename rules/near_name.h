@@ -21,6 +21,9 @@ struct SegmentMiss {
   std::size_t distance = 0;  ///< between `got` and `wanted`, in edits
 };
 
+/// The dotted segments of a glob, cut at dots outside braces and classes; none of an expression.
+std::vector<std::string> glob_segments(const Pattern& pattern);
+
 /// A glob taken apart into its dotted segments. Segments that cross dots ("**", braces with a dot inside) may stand for
 /// several segments of a name and are never the one that differs.
 class SegmentGlob {

@@ -17,11 +17,11 @@ std::string numberless(const OutlineEntry& entry) {
 }
 
 /// Tensors of the same shape whose names differ in numbers only.
-int alike(const RoleModel& model, const OutlineEntry& entry) {
-  const auto same = [&](const OutlineEntry& other) {
+std::ptrdiff_t alike(const RoleModel& model, const OutlineEntry& entry) {
+  const auto& entries = model.outline.entries();
+  return std::count_if(entries.begin(), entries.end(), [&](const OutlineEntry& other) {
     return other.info->shape == entry.info->shape && numberless(other) == numberless(entry);
-  };
-  return static_cast<int>(std::count_if(model.outline.entries().begin(), model.outline.entries().end(), same));
+  });
 }
 
 bool grouped(const RoleModel& model, const OutlineEntry& entry, std::int64_t ins) {
@@ -66,7 +66,8 @@ void conv_role(const RoleModel& model, const OutlineEntry& entry, ParameterRole&
     return say(role, Role::stem_conv,
                "the convolution that reads the raw input: no layer of the model makes its input channels");
   }
-  if (!entry.repeated() && !first && !model.outline.consumed(outs)) {
+  // Without an order any convolution outside the layers may be the first; one that reads the model's channels is not.
+  if (!entry.repeated() && (!first || !model.outline.ordered()) && !model.outline.consumed(outs)) {
     return say(role, Role::output_head, "a convolution whose output channels no layer reads: the model's output");
   }
   if (channels.count(ins) == 0 && grouped(model, entry, ins)) {

@@ -133,6 +133,41 @@ bool ends_model(const RoleModel& model, const OutlineEntry& entry, ParameterRole
   return false;
 }
 
+/// The number at the end of a layer's path: 3 of "convs.3". Longer ones than any model has are 0.
+std::int64_t layer_number(const std::string& layer) {
+  std::int64_t out = 0;
+  auto at = layer.find_last_not_of("0123456789");
+  at = at == std::string::npos ? 0 : at + 1;
+  if (layer.size() - at > 9) return 0;
+  for (; at < layer.size(); ++at) out = 10 * out + (layer[at] - '0');
+  return out;
+}
+
+/// The matrix of the last layer of a list that makes a width of its own, which nothing reads: a list of layers that
+/// ends in the classes.
+bool ends_stack(const RoleModel& model, const OutlineEntry& entry, ParameterRole& role) {
+  const auto& entries = model.outline.entries();
+  const auto axis = static_cast<std::size_t>(role.out[0]);
+  const auto out = entry.size(axis);
+  const auto& peers = model.alike(entry);
+  if (peers.size() < 2) return false;
+  const bool last = std::all_of(peers.begin(), peers.end(), [&](int i) {
+    const auto& other = entries[static_cast<std::size_t>(i)];
+    return other.info == entry.info ||
+           (other.ndim() == 2 && other.size(axis) != out && layer_number(other.layer) < layer_number(entry.layer));
+  });
+  if (!last) return false;
+  const bool read = std::any_of(entries.begin(), entries.end(), [&](const OutlineEntry& other) {
+    if (other.info == entry.info || (other.ndim() < 2 && !is_norm(other))) return false;
+    const auto& shape = other.info->shape;
+    const bool beside = other.layer == entry.layer && other.ndim() == 2 && other.size(axis) == out;
+    return !beside && std::find(shape.begin(), shape.end(), out) != shape.end();
+  });
+  if (read) return false;
+  say(role, Role::output_head, "the last of its list, with a width that no layer reads: an output head");
+  return true;
+}
+
 }  // namespace
 
 void matrix_role(const RoleModel& model, const OutlineEntry& entry, ParameterRole& role) {
@@ -140,13 +175,16 @@ void matrix_role(const RoleModel& model, const OutlineEntry& entry, ParameterRol
     return say(role, Role::position_table, "a table of positions by its name: rows are looked up");
   if (entry.bare && decays(entry))
     return say(role, Role::decay_table, "a table of rates of a recurrence, held by the block itself");
-  if (is_table(entry)) return table(entry, role);
+  // Without module types, a map that makes embeddings is called like a table; but a table has no bias.
+  const bool typed = contains(entry.info->module, "Embedding");
+  if (is_table(entry) && (typed || model.outline.bias_of(entry) == nullptr)) return table(entry, role);
   if (entry.bare && !torch_weight(entry.leaf)) return bare(model, entry, role);
   if (routes(model, entry)) return say(role, Role::router, "scores one output an expert: a router");
   find_axes(model, entry, role);
   if (!entry.repeated() && !entry.bare && ends_model(model, entry, role)) return;
+  if (entry.repeated() && !entry.bare && ends_stack(model, entry, role)) return;
   say(role, Role::linear, role.reason);
-  find_fusion(model.outline, entry, model.heads, role);
+  find_fusion(model, entry, role);
 }
 
 }  // namespace switchyard

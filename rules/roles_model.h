@@ -1,7 +1,11 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
+#include <set>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "rules/outline.h"
 #include "rules/roles.h"
@@ -13,6 +17,12 @@ struct RoleModel {
   /// `table` must outlive it.
   RoleModel(const ParameterTable& table, const HeadCounts& heads);
 
+  /// True if a matrix, a convolution or a gain other than `entry` and its likes in other layers has an axis of this
+  /// size: something may read these outputs.
+  bool read_elsewhere(const OutlineEntry& entry, std::int64_t size) const;
+  /// Tensors whose names differ from this one's in the numbers of the layer only, itself included; numbers in
+  /// `outline.entries()`.
+  const std::vector<int>& alike(const OutlineEntry& entry) const;
   /// +1: the outputs are axis 0, -1: axis 1, 0: the bias does not show it (or there is none).
   int bias_says(const OutlineEntry& entry) const;
 
@@ -23,6 +33,10 @@ struct RoleModel {
   const ParameterInfo* first_conv = nullptr;
   const ParameterInfo* last_matrix = nullptr;
   bool tied_head = false;  ///< a lookup table is a head too
+
+ private:
+  std::map<std::string, std::vector<int>> alike_;              ///< by the name without the layer's numbers
+  std::map<std::int64_t, std::set<std::string>> having_axis_;  ///< size -> such names
 };
 
 /// Parts of `classify`, by the kind of tensor. Each fills the role of one tensor.

@@ -13,8 +13,9 @@ const std::set<std::string> map_words = {"proj", "projection", "linear", "dense"
 
 }  // namespace
 
-const std::set<std::string> embedding_words = {"embed", "embedding", "embeddings", "embeds", "emb",      "embd",  "wte",
-                                               "tok",   "token",     "tokens",     "vocab",  "codebook", "lookup"};
+const std::set<std::string> embedding_words = {"embed", "embedding", "embeddings", "embeds", "emb",
+                                               "embd",  "wte",       "tok",        "token",  "tokens",
+                                               "vocab", "codebook",  "codebooks",  "lookup"};
 const std::set<std::string> head_words = {"head",   "lm",      "classifier",  "logits",     "score",   "unembed",
                                           "output", "outputs", "predictions", "prediction", "decoder", "fc"};
 const std::set<std::string> adapter_words = {"lora", "adapter", "adapters", "dora", "vera", "ia3"};
@@ -46,7 +47,11 @@ bool looks_like_conv(const OutlineEntry& entry) {
 bool is_table(const OutlineEntry& entry) {
   const auto& module = entry.info->module;
   if (contains(module, "Embedding") && !entry.bare) return true;
-  return module.empty() && has_word(entry.own, embedding_words) && !has_word(entry.own, map_words);
+  // A table in a list ("embeddings.3.weight") is called as the list is.
+  const auto count = entry.segments.size();
+  const bool listed = count >= 3 && entry.own.find_first_not_of("0123456789") == std::string::npos;
+  const auto& own = listed && !entry.bare ? entry.segments[count - 3] : entry.own;
+  return module.empty() && has_word(own, embedding_words) && !has_word(own, map_words);
 }
 bool named_position(const OutlineEntry& entry) {
   return (has_word(entry.own, position_words) || contains(entry.info->module, "Position")) &&
@@ -64,7 +69,7 @@ bool decays(const OutlineEntry& entry) {
 
 bool torch_weight(const std::string& leaf) {
   const std::string ending = "_weight";
-  return leaf.rfind("weight_ih", 0) == 0 || leaf.rfind("weight_hh", 0) == 0 ||
+  return leaf.rfind("weight_ih", 0) == 0 || leaf.rfind("weight_hh", 0) == 0 || leaf.rfind("weight_hr", 0) == 0 ||
          (leaf.size() > ending.size() && leaf.compare(leaf.size() - ending.size(), ending.size(), ending) == 0);
 }
 
