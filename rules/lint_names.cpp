@@ -210,9 +210,9 @@ const std::vector<std::string>& lints_by_name() {
 }
 
 const std::vector<std::string>& lints_by_model() {
-  static const std::vector<std::string> codes = {"SWY-2001", "SWY-2003", "SWY-2004", "SWY-2005", "SWY-2034",
-                                                 "SWY-3102", "SWY-3104", "SWY-3105", "SWY-3106", "SWY-3107",
-                                                 "SWY-3109", "SWY-3110", "SWY-3111", "SWY-3112", "SWY-3116"};
+  static const std::vector<std::string> codes = {
+      "SWY-2001", "SWY-2003", "SWY-2004", "SWY-2005", "SWY-2034", "SWY-2035", "SWY-2036", "SWY-2037", "SWY-3102",
+      "SWY-3104", "SWY-3105", "SWY-3106", "SWY-3107", "SWY-3109", "SWY-3110", "SWY-3111", "SWY-3112", "SWY-3116"};
   return codes;
 }
 
