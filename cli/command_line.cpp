@@ -137,7 +137,9 @@ class CommandLine {
              "switchyard lint spec.json --model model.safetensors\n"
              "  switchyard lint spec.json --model model.safetensors --max-warnings 0",
              [this](const Registry& registry) { return lint_spec(spec_, model_, max_warnings_, format(), registry); });
-    add_inputs(*lint_verb);
+    lint_verb->add_option("SPEC", spec_, "Spec file")->required();
+    lint_verb->add_option("--model", model_,
+                          "A manifest, or a safetensors file; without it only what names show is looked at");
     lint_verb
         ->add_option("--max-warnings", max_warnings_, "Exit with 1 if there are more (default: any number is fine)")
         ->check(CLI::NonNegativeNumber);

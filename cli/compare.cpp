@@ -37,17 +37,19 @@ PlanDocument document_of(const Plan& plan, const Registry& registry, const std::
 }
 
 Report comparison(const PlanDocument& a, const PlanDocument& b, Format format, const Diagnostics& diagnostics,
-                  const Sources& sources) {
+                  const Sources& sources, const std::optional<std::vector<SpecDifference>>& specs) {
   const auto diff = compare_plans(a, b);
   Report report;
   report.exit = diff.same() ? fine : differs;
   if (format == Format::json) {
     auto json = plan_diff_json(diff);
+    json.set("spec", specs ? spec_diff_json(*specs, sources) : Json::null());
     json.set("diagnostics", diagnostics_json(diagnostics, sources));
     report.out = document(json);
   } else {
     report.err = diagnostics_text(diagnostics, sources);
     report.out = plan_diff_text(diff);
+    if (specs && !specs->empty()) report.out += "\nspec\n" + spec_diff_text(*specs, sources);
   }
   return report;
 }

@@ -40,6 +40,7 @@ Report diff(const std::string& a, const std::string& b, const ModelPaths& model_
     unreadable = unreadable || read.unreadable;
   }
   std::optional<PlanDocument> sides[2];
+  std::optional<Spec> parsed[2];
   for (int i = 0; i < 2; ++i) {
     const auto& file = files[i];
     if (!file.text) continue;
@@ -54,11 +55,15 @@ Report diff(const std::string& a, const std::string& b, const ModelPaths& model_
       model = std::move(inputs.model);
       found = std::move(inputs.diagnostics);
       if (inputs.plan) sides[i] = document_of(*inputs.plan, registry, file.shown);
+      parsed[i] = std::move(inputs.spec);
     }
     append_new(diagnostics, found);
   }
-  if (sides[0] && sides[1] && !diagnostics.has_errors())
-    return comparison(*sides[0], *sides[1], format, diagnostics, sources);
+  if (sides[0] && sides[1] && !diagnostics.has_errors()) {
+    std::optional<std::vector<SpecDifference>> said;
+    if (parsed[0] && parsed[1]) said = compare_specs(*parsed[0], *parsed[1]);
+    return comparison(*sides[0], *sides[1], format, diagnostics, sources, said);
+  }
   Report report;
   report.exit = unreadable ? usage : wrong_input;
   if (format == Format::json) {

@@ -79,7 +79,7 @@ Report explain_rule(const std::string& spec, const ModelPaths& model, const std:
   auto inputs = read_inputs(spec, model, registry);
   std::optional<RuleReport> found;
   if (inputs.spec && inputs.model) {
-    found = report_rule(*inputs.spec, inputs.model->table, registry, rule);
+    found = report_rule(*inputs.spec, inputs.model->table, rule);
     if (!found) unknown_rule(inputs, rule);
   }
   Report report;

@@ -5,7 +5,7 @@
 
 #include "core/diagnostics.h"
 #include "rules/byte_source.h"
-#include "rules/spec.h"
+#include "rules/spec_files.h"
 
 namespace switchyard::cli {
 
@@ -29,9 +29,6 @@ OpenedFile open_file(const std::string& path, Diagnostics& diagnostics);
 
 /// The path as it is printed and keyed in Sources: bytes that are not UTF-8 are escaped.
 std::string shown_path(const std::string& path);
-
-/// Reads what a spec extends; texts go to `sources`, which must live as long as the result.
-SpecFiles spec_files(Sources& sources);
 
 /// Writes a file whole or not at all; devices and folders are refused. Throws UsageError naming it.
 void write_whole(const std::string& path, const std::string& text);

@@ -40,6 +40,14 @@ HeadCounts head_counts(const std::vector<std::string>& vars) {
   return out;
 }
 
+/// Head counts are for fused tensors; warns if they cut none.
+void check_used(const std::vector<ParameterRole>& roles, Diagnostics& diagnostics) {
+  const auto used = [](const ParameterRole& role) { return role.split && role.split->interleave > 1; };
+  if (std::any_of(roles.begin(), roles.end(), used)) return;
+  auto& finding = diagnostics.warning("SWY-3151", "no fused tensor of the model was split with the given head counts");
+  finding.help = "leave --vars out, or correct n_head and n_kv: they must divide the fused axis";
+}
+
 /// Writes a new file; an old one is replaced only if `force`.
 void write_new(const std::string& path, const std::string& text, bool force) {
   if (!force && std::filesystem::exists(std::filesystem::symlink_status(path))) {
@@ -52,30 +60,21 @@ void write_new(const std::string& path, const std::string& text, bool force) {
 
 Report init(const ModelPaths& model, const std::string& output, const std::vector<std::string>& vars, bool force,
             Format format, const Registry& registry) {
-  InitOptions options;
-  options.heads = head_counts(vars);
+  const auto heads = head_counts(vars);
   Report report;
   Sources sources;
   Diagnostics diagnostics;
   const auto read = read_model(model, sources, diagnostics);
   std::string text;
   if (read.model) {
-    options.name = read.model->name;
     const bool trains = std::any_of(read.model->table.parameters().begin(), read.model->table.parameters().end(),
                                     [](const ParameterInfo& info) { return info.requires_grad; });
     if (trains) {
-      text = init_spec(read.model->table, registry, options);
+      const auto roles = classify(read.model->table, heads);
+      text = init_spec(read.model->table, roles, registry, read.model->name);
+      if (heads.heads) check_used(roles, diagnostics);
     } else {
       diagnostics.error("SWY-3150", "the model has no tensor that requires a gradient: there is nothing to route");
-    }
-  }
-  if (!text.empty() && options.heads.heads) {
-    const auto roles = classify(read.model->table, options.heads);
-    const auto used = [](const ParameterRole& role) { return role.split && role.split->interleave > 1; };
-    if (std::none_of(roles.begin(), roles.end(), used)) {
-      auto& finding =
-          diagnostics.warning("SWY-3151", "no fused tensor of the model was split with the given head counts");
-      finding.help = "leave --vars out, or correct n_head and n_kv: they must divide the fused axis";
     }
   }
   report.exit = read.unreadable ? usage : diagnostics.has_errors() ? wrong_input : fine;

@@ -18,9 +18,12 @@ Inputs read_inputs(const std::string& spec_path, const ModelPaths& model_paths, 
     inputs.spec = parse_spec(inputs.sources[spec_file] = *read.text, spec_file, registry, diagnostics,
                              spec_files(inputs.sources));
   }
-  auto model = read_model(model_paths, inputs.sources, diagnostics);
-  inputs.model = std::move(model.model);
-  inputs.unreadable = read.unreadable || model.unreadable;
+  inputs.unreadable = read.unreadable;
+  if (!model_paths.empty()) {
+    auto model = read_model(model_paths, inputs.sources, diagnostics);
+    inputs.model = std::move(model.model);
+    inputs.unreadable = inputs.unreadable || model.unreadable;
+  }
   plan_inputs(inputs, registry);
   return inputs;
 }

@@ -23,7 +23,8 @@ struct Inputs {
   int exit() const;
 };
 
-/// Reads both files (a mistake in one does not hide those of the other) and plans.
+/// Reads both files (a mistake in one does not hide those of the other) and plans. Without paths of a model only the
+/// spec is read.
 Inputs read_inputs(const std::string& spec_path, const ModelPaths& model_paths, const Registry& registry);
 
 /// Plans what has been read, under the spec's policy; nothing where spec or model is missing or wrong.

@@ -10,6 +10,7 @@
 #include "rules/lock.h"
 #include "rules/plan_html.h"
 #include "rules/plan_text.h"
+#include "rules/takers.h"
 
 namespace switchyard::cli {
 
@@ -33,7 +34,8 @@ Report show(Inputs& inputs, const PlanRequest& request, Format format, const Reg
   if (request.html) {
     auto& made = *inputs.plan;
     made.diagnostics = inputs.diagnostics;
-    report.out = plan_html(made, registry, inputs.sources, options);
+    const auto losses = losses_of(*inputs.spec, inputs.model->table, made);
+    report.out = plan_html(made, registry, inputs.sources, losses, options);
     return report;
   }
   report.out = plan_text(*inputs.plan, registry, inputs.model->table, options);

@@ -44,7 +44,8 @@ Report manifest(const ModelPaths& model, Format format);
 /// `force`.
 Report init(const ModelPaths& model, const std::string& output, const std::vector<std::string>& vars, bool force,
             Format format, const Registry& registry);
-/// Findings of the planner and of rules/lint.h; exit 1 with more than `max_warnings` warnings.
+/// Findings of the planner and of rules/lint.h, or with an empty `model` of rules/lint_names.h; exit 1 with more than
+/// `max_warnings` warnings.
 Report lint_spec(const std::string& spec, const ModelPaths& model, std::optional<std::int64_t> max_warnings,
                  Format format, const Registry& registry);
 Report version(Format format);

@@ -39,9 +39,9 @@ struct ParameterInfo {
 class ParameterTable {
  public:
   /// Merges entries that are one tensor (same storage id, offset, shape and strides; tensors without elements are never
-  /// tied) and checks the rest. Reported: no name (SWY-2101), one name for two tensors (SWY-2102), overlapping but
-  /// different views (SWY-2103), negative sizes or an element count beyond 2^63 - 1 (SWY-2104), a tie whose entries
-  /// disagree on requires_grad (SWY-2105, a warning; the tensor is then trainable).
+  /// tied) and checks the rest. Reported: no name (SWY-2101), one name for two tensors (SWY-2102), different views that
+  /// overlap, or a view that shows an element twice (SWY-2103), negative sizes or an element count beyond 2^63 - 1
+  /// (SWY-2104), a tie whose entries disagree on requires_grad (SWY-2105, a warning; the tensor is then trainable).
   static ParameterTable build(std::vector<ParameterInfo> entries, Diagnostics& diagnostics);
 
   const std::vector<ParameterInfo>& parameters() const { return parameters_; }

@@ -6,10 +6,7 @@
 
 namespace switchyard {
 
-namespace {
-
-/// What a step at the peak takes away of a weight; 0 where the plugin has no decay.
-double decay_of(const PlannedParameter& parameter, const OptimizerDescriptor& plugin) {
+double decay_of_step(const PlannedParameter& parameter, const OptimizerDescriptor& plugin) {
   const auto* option = plugin.table.with_role(OptionRole::weight_decay);
   if (option == nullptr) return 0;
   const auto* value = find_option(parameter.settings, option->name);
@@ -21,8 +18,6 @@ double decay_of(const PlannedParameter& parameter, const OptimizerDescriptor& pl
   return independent ? *decay : *decay * parameter.factors.lr();
 }
 
-}  // namespace
-
 void check_decay(const Spec& spec, const std::vector<PlannedParameter>& parameters, const Registry& registry,
                  Diagnostics& diagnostics) {
   std::set<std::string> reported;
@@ -31,7 +26,7 @@ void check_decay(const Spec& spec, const std::vector<PlannedParameter>& paramete
     const auto* plugin = registry.find(parameter.plugin);
     const auto* optimizer = spec.find_optimizer(parameter.optimizer);
     if (plugin == nullptr || optimizer == nullptr) continue;
-    const auto decay = decay_of(parameter, *plugin);
+    const auto decay = decay_of_step(parameter, *plugin);
     if (!(decay >= 1) || !reported.insert(optimizer->id).second) continue;
     auto& finding = diagnostics.warning(
         "SWY-2034",

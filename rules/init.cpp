@@ -68,8 +68,8 @@ bool same_split(const RoleSplit& a, const RoleSplit& b) {
 
 class SpecWriter {
  public:
-  SpecWriter(const ParameterTable& table, const InitOptions& options)
-      : table_(table), options_(options), roles_(classify(table, options.heads)) {
+  SpecWriter(const ParameterTable& table, const std::vector<ParameterRole>& roles, const std::string& name)
+      : table_(table), roles_(roles), name_(name) {
     find_groups();
   }
 
@@ -91,7 +91,7 @@ class SpecWriter {
     for (std::size_t g = 0; g < groups_.size(); ++g) write_rules(groups_[g], names[g], rules);
     auto spec = Json::object();
     spec.set("switchyard", Json::integer(1));
-    if (!options_.name.empty()) spec.set("name", options_.name);
+    if (!name_.empty()) spec.set("name", name_);
     spec.set(
         "description",
         "Written by `switchyard init`: `note` says why each rule is there. Learning rates are common starting points, "
@@ -270,8 +270,8 @@ class SpecWriter {
   }
 
   const ParameterTable& table_;
-  const InitOptions& options_;
-  std::vector<ParameterRole> roles_;
+  const std::vector<ParameterRole>& roles_;
+  const std::string& name_;
   std::vector<Group> groups_;
   std::vector<std::string> routes_;
   std::size_t vectors_ = 0;
@@ -299,7 +299,12 @@ std::string fault(const std::string& text, const SpecWriter& writer, const Param
 }  // namespace
 
 std::string init_spec(const ParameterTable& table, const Registry& registry, const InitOptions& options) {
-  SpecWriter writer(table, options);
+  return init_spec(table, classify(table, options.heads), registry, options.name);
+}
+
+std::string init_spec(const ParameterTable& table, const std::vector<ParameterRole>& roles, const Registry& registry,
+                      const std::string& name) {
+  SpecWriter writer(table, roles, name);
   auto text = writer.write(true);
   if (fault(text, writer, table, registry).empty()) return text;
   // Names that globs cannot keep apart: one pattern a name.

@@ -23,5 +23,8 @@ struct InitOptions {
 /// The text parses and plans without an error or a warning on this table, and routes every tensor as `classify` says;
 /// a program that breaks this throws std::logic_error. The registry must hold muon and adamw.
 std::string init_spec(const ParameterTable& table, const Registry& registry, const InitOptions& options = {});
+/// The same with roles that `classify` found for this table.
+std::string init_spec(const ParameterTable& table, const std::vector<ParameterRole>& roles, const Registry& registry,
+                      const std::string& name);
 
 }  // namespace switchyard

@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 
+#include "rules/canonical.h"
 #include "rules/lint_layers.h"
 #include "rules/name_globs.h"
 #include "rules/roles.h"
@@ -315,7 +316,10 @@ class Linter {
 }  // namespace
 
 Diagnostics lint(const Spec& spec, const ParameterTable& table, const Plan& plan, const Registry& registry) {
-  return Linter(spec, table, plan, registry).run();
+  if (spec.strip.empty()) return Linter(spec, table, plan, registry).run();
+  Diagnostics ignored;  // there is a plan, so there are no errors
+  const auto stripped = canonical_table(table, spec.strip, spec.strip_place, ignored);
+  return Linter(spec, stripped ? *stripped : table, plan, registry).run();
 }
 
 }  // namespace switchyard

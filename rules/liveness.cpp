@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <map>
 
-#include "rules/reader.h"
+#include "rules/explain_unused.h"
+#include "rules/near_name.h"
 #include "rules/router.h"
+#include "rules/takers.h"
 
 namespace switchyard {
 
@@ -12,81 +14,6 @@ namespace {
 
 constexpr std::size_t most_listed = 20;
 constexpr std::size_t most_explained = 20;  // findings that are looked into; the work is one pass over the names each
-constexpr std::size_t most_compared_names = 20'000;  // for the nearest name
-
-/// Parameters that a rule would match if its globs crossed dots.
-std::string widened_help(const Spec& spec, const ParameterTable& table, const Match& match) {
-  for (const auto i : match.names) {
-    const auto& pattern = *spec.patterns[static_cast<std::size_t>(i)];
-    const auto wider = pattern.widened();
-    PatternError ignored;
-    const auto compiled = wider.empty() ? nullptr : Pattern::compile(wider, ignored);
-    if (!compiled) continue;
-    std::int64_t count = 0;
-    auto hits = std::vector<char>(spec.patterns.size(), 0);
-    for (const auto& info : table.parameters()) {
-      const bool hit =
-          std::any_of(info.names.begin(), info.names.end(), [&](const auto& name) { return compiled->matches(name); });
-      hits[static_cast<std::size_t>(i)] = hit ? 1 : 0;
-      if (hit && holds(match, {info, spec.patterns, hits, spec.layers.of(info)})) ++count;
-    }
-    if (count > 0) return fmt::format("`{}` would match {} parameter{}", wider, count, count == 1 ? "" : "s");
-  }
-  return "";
-}
-
-/// For a pattern of plain text: the name that was probably meant.
-std::string nearest_name(const Spec& spec, const ParameterTable& table, const Match& match) {
-  std::vector<std::string> names;
-  for (const auto& info : table.parameters()) names.insert(names.end(), info.names.begin(), info.names.end());
-  if (names.size() > most_compared_names) return "";
-  for (const auto i : match.names) {
-    const auto& pattern = *spec.patterns[static_cast<std::size_t>(i)];
-    if (pattern.is_regex() || pattern.branches().size() != 1 || !pattern.branches()[0].literal()) continue;
-    const auto help = did_you_mean(pattern.branches()[0].text(), names);
-    if (!help.empty()) return help;
-  }
-  return "";
-}
-
-/// Why nothing matches: what stood against it where the names did match, or how many names were compared.
-void explain_unused(const Spec& spec, const ParameterTable& table, const Match& match, const Match* except,
-                    Diagnostic& finding) {
-  std::vector<int> names = anchors(match);
-  std::int64_t named = 0;
-  std::string against;
-  const auto hits_one = [&](int i, const ParameterInfo& info) {
-    const auto& pattern = *spec.patterns[static_cast<std::size_t>(i)];
-    return std::any_of(info.names.begin(), info.names.end(), [&](const auto& name) { return pattern.matches(name); });
-  };
-  for (const auto& info : table.parameters()) {
-    if (!names.empty() && std::none_of(names.begin(), names.end(), [&](int i) { return hits_one(i, info); })) continue;
-    ++named;
-    if (!against.empty()) continue;
-    const auto hits = pattern_hits(spec.patterns, info.names);
-    const Subject subject{info, spec.patterns, hits, spec.layers.of(info)};
-    const bool excluded = holds(match, subject) && except != nullptr;
-    against = fmt::format("`{}`: {}", info.name(),
-                          excluded ? "`except` takes it away: " + why(*except, subject) : why_not(match, subject));
-  }
-  if (named > 0 && !names.empty()) {
-    finding.notes.push_back(fmt::format("{} parameter{} match{} by name, but not the other conditions; {}", named,
-                                        named == 1 ? "" : "s", named == 1 ? "es" : "", against));
-    return;
-  }
-  if (names.empty()) {
-    finding.notes.push_back(fmt::format("{} parameters were compared; {}", table.size(), against));
-    return;
-  }
-  if (match.names.empty()) return;
-  const auto& text = spec.patterns[static_cast<std::size_t>(match.names.front())]->text();
-  auto widened = widened_help(spec, table, match);
-  finding.notes.push_back(
-      fmt::format("`{}`{} compared with {} names{}", shown(text),
-                  match.names.size() > 1 ? fmt::format(" and {} more were", match.names.size() - 1) : " was",
-                  table.name_count(), widened.empty() ? "" : "; `*` does not cross a dot"));
-  finding.help = widened.empty() ? nearest_name(spec, table, match) : widened;
-}
 
 template <class Entry>
 void report_entry(const Spec& spec, const ParameterTable& table, const Entry& entry, const Tally& tally,
@@ -123,7 +50,7 @@ std::string described(const ParameterInfo& info) {
 }
 
 /// The rule whose names fit but whose other conditions do not.
-std::string nearly(const Spec& spec, const ParameterInfo& info) {
+std::string fits_by_name(const Spec& spec, const ParameterInfo& info) {
   const auto hits = pattern_hits(spec.patterns, info.names);
   const Subject subject{info, spec.patterns, hits, spec.layers.of(info)};
   for (const auto& rule : spec.rules) {
@@ -135,6 +62,42 @@ std::string nearly(const Spec& spec, const ParameterInfo& info) {
     const bool excepted = holds(rule.match, subject);
     return fmt::format("nearest is rule `{}`: its name fits, but {}", rule.id,
                        excepted ? "`except` takes the parameter away" : why_not(rule.match, subject));
+  }
+  return "";
+}
+
+/// The rule that would take it but for one segment of its name.
+std::string fits_but_for_a_segment(const Spec& spec, const ParameterInfo& info) {
+  const SpecRule* nearest = nullptr;
+  SegmentMiss best;
+  for (const auto& rule : spec.rules) {
+    if (rule.disabled) continue;
+    for (const auto i : rule.match.names) {
+      const SegmentGlob glob(*spec.patterns[static_cast<std::size_t>(i)]);
+      for (const auto& name : info.names) {
+        const auto miss = glob.miss(name);
+        if (!miss || (nearest != nullptr && !better(*miss, best))) continue;
+        auto hits = pattern_hits(spec.patterns, info.names);
+        hits[static_cast<std::size_t>(i)] = 1;
+        const Subject subject{info, spec.patterns, hits, spec.layers.of(info)};
+        if (!holds(rule.match, subject) || (rule.except && holds(*rule.except, subject))) continue;
+        nearest = &rule;
+        best = *miss;
+      }
+    }
+  }
+  if (nearest == nullptr) return "";
+  return fmt::format("rule `{}` matches `{}` but for segment {}: the name has `{}`, the pattern `{}`", nearest->id,
+                     info.name(), best.segment, best.got, best.wanted);
+}
+
+/// For the first of these parameters that a rule is near to.
+std::string nearest_rule(const Spec& spec, const std::vector<const ParameterInfo*>& unmatched) {
+  constexpr std::size_t most_tried = 5;
+  for (std::size_t i = 0; i < std::min(unmatched.size(), most_tried); ++i) {
+    auto help = fits_by_name(spec, *unmatched[i]);
+    if (help.empty()) help = fits_but_for_a_segment(spec, *unmatched[i]);
+    if (!help.empty()) return help;
   }
   return "";
 }
@@ -159,22 +122,9 @@ void report_shadowed(const Spec& spec, const ParameterTable& table, const Routin
   }
   if (shadowed.empty()) return;
   // A second pass, only over the rules in question: counting who took what for all rules would cost every plan.
-  std::vector<MatchIndex::Entry> entries;
-  for (const auto i : shadowed) {
-    const auto& rule = spec.rules[i];
-    entries.push_back({&rule.match, rule.except ? &*rule.except : nullptr, true});
-  }
-  MatchIndex index(spec.patterns, entries, table, &spec.layers);
-  std::vector<std::map<int, std::int64_t>> takers(shadowed.size());
-  std::vector<std::uint64_t> bits;
-  for (std::size_t p = 0; p < table.size(); ++p) {
-    index.matching(table[p], table[p].names, bits);
-    for (std::size_t word = 0; word < bits.size(); ++word) {
-      for (auto rest = bits[word]; rest != 0; rest &= rest - 1) {
-        ++takers[word * 64 + static_cast<std::size_t>(__builtin_ctzll(rest))][routing.routes[p].rule];
-      }
-    }
-  }
+  std::vector<int> winners;
+  for (const auto& route : routing.routes) winners.push_back(route.rule);
+  const auto takers = takers_of(spec, table, shadowed, winners);
   for (std::size_t n = 0; n < shadowed.size(); ++n) {
     const auto& rule = spec.rules[shadowed[n]];
     const auto matched = routing.rules[shadowed[n]].matched;
@@ -226,7 +176,7 @@ void report_unmatched(const Spec& spec, const ParameterTable& table, const Routi
   finding.label = "nothing takes them";
   finding.subject = unmatched.front()->name();
   finding.notes = std::move(lines);
-  finding.help = nearly(spec, *unmatched.front());
+  finding.help = nearest_rule(spec, unmatched);
   if (finding.help.empty()) finding.help = "add a rule for them, or let \"fallback\" name an optimizer";
 }
 

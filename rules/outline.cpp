@@ -118,6 +118,19 @@ const OutlineEntry* Outline::find(const std::string& name) const {
   return found == by_name_.end() ? nullptr : &entries_[static_cast<std::size_t>(found->second)];
 }
 
+std::vector<const OutlineEntry*> Outline::siblings(const OutlineEntry& entry) const {
+  std::vector<const OutlineEntry*> out;
+  for (const auto i : in(entry.parent)) {
+    const auto& other = entries_[static_cast<std::size_t>(i)];
+    if (other.info != entry.info && other.ndim() == entry.ndim()) out.push_back(&other);
+  }
+  for (const auto* nested : {"to_out", "out", "proj"}) {
+    const auto* other = find(entry.parent + "." + nested + ".0.weight");
+    if (other != nullptr && other->ndim() == entry.ndim()) out.push_back(other);
+  }
+  return out;
+}
+
 const OutlineEntry* Outline::bias_of(const OutlineEntry& entry) const {
   const auto prefix = entry.owner.empty() ? "" : entry.owner + ".";
   if (!entry.bare) return entry.leaf == "bias" ? nullptr : find(prefix + "bias");

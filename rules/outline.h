@@ -38,6 +38,8 @@ class Outline {
   const std::vector<int>& in(const std::string& parent) const;
   /// The 1-D tensor `owner`.bias (or `leaf`_bias beside a bare parameter); null if there is none.
   const OutlineEntry* bias_of(const OutlineEntry& entry) const;
+  /// Other tensors of as many axes in the same block, modules of the block's modules included ("to_out.0").
+  std::vector<const OutlineEntry*> siblings(const OutlineEntry& entry) const;
   /// The tensor of this full name; null if there is none.
   const OutlineEntry* find(const std::string& name) const;
   /// Number of modules in the list `owner`.experts.0, .1 ... or whatever the list is called; the largest one in

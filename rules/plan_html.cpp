@@ -30,8 +30,9 @@ Json optimizers_json(const Plan& plan, Numbers& numbers) {
   return list;
 }
 
-/// The rules in document order, and the fallback as the last one, with an empty place.
-Json rules_json(const Plan& plan, const Sources& sources, Numbers& numbers) {
+/// The rules in document order, and the fallback as the last one, with an empty place. "lost": [[number of the rule
+/// that takes them, tensors]...].
+Json rules_json(const Plan& plan, const Sources& sources, const Losses& losses, Numbers& numbers) {
   RuleSummary fallback;
   fallback.id = "fallback";
   fallback.use = plan.fallback;
@@ -51,6 +52,16 @@ Json rules_json(const Plan& plan, const Sources& sources, Numbers& numbers) {
     row.set("won", Json::integer(rule.won));
     row.set("elements", Json::integer(rule.elements));
     row.set("place", place);
+    if (const auto lost = losses.find(rule.id); lost != losses.end()) {
+      auto takers = Json::array();
+      for (const auto& [id, count] : lost->second) {
+        auto taker = Json::array();
+        taker.push(Json::integer(numbers.at(id)));
+        taker.push(Json::integer(count));
+        takers.push(std::move(taker));
+      }
+      row.set("lost", std::move(takers));
+    }
     list.push(std::move(row));
   };
   for (const auto& rule : plan.rules) {
@@ -122,7 +133,7 @@ std::string script_safe(const std::string& json) {
   return out;
 }
 
-std::string plan_html(const Plan& plan, const Registry& registry, const Sources& sources,
+std::string plan_html(const Plan& plan, const Registry& registry, const Sources& sources, const Losses& losses,
                       const PlanTextOptions& options) {
   Numbers optimizers;
   Numbers rules;
@@ -136,7 +147,7 @@ std::string plan_html(const Plan& plan, const Registry& registry, const Sources&
   for (const auto& parameter : plan.parameters) elements += parameter.info.numel();
   data.set("elements", Json::integer(elements));
   data.set("optimizers", optimizers_json(plan, optimizers));
-  data.set("rules", rules_json(plan, sources, rules));
+  data.set("rules", rules_json(plan, sources, losses, rules));
   auto parameters = Json::array();
   for (const auto& parameter : plan.parameters) {
     const auto& used = parameter.frozen() ? "freeze" : parameter.optimizer;

@@ -6,14 +6,16 @@
 #include "core/plan.h"
 #include "core/registry.h"
 #include "rules/plan_text.h"
+#include "rules/takers.h"
 
 namespace switchyard {
 
 /// The plan as one HTML page that needs nothing else, offline: a treemap of elements by optimizer and rule, the rules
-/// with what they match, win and lose, the findings, and a table of parameters that can be sorted and filtered.
-/// The page is rules/plan_html_template.html with the data as JSON in it; whatever comes from a user is data and is
-/// shown as text only. About 300 bytes a parameter and 18 kB.
-std::string plan_html(const Plan& plan, const Registry& registry, const Sources& sources,
+/// with what they match, win and lose to which, the findings, and a table of parameters that can be sorted and
+/// filtered. The page is rules/plan_html_template.html with the data as JSON in it; whatever comes from a user is data
+/// and is shown as text only. About 300 bytes a parameter and 18 kB. `losses`: see losses_of; without them the page
+/// says how much a rule loses, but not to which.
+std::string plan_html(const Plan& plan, const Registry& registry, const Sources& sources, const Losses& losses,
                       const PlanTextOptions& options);
 
 /// JSON that can stand inside a <script> element: `<`, `>`, `&`, U+2028 and U+2029 are written as escapes.

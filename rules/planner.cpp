@@ -2,6 +2,7 @@
 
 #include "rules/canonical.h"
 #include "rules/decay_check.h"
+#include "rules/option_check.h"
 #include "rules/resolve.h"
 #include "rules/router.h"
 
@@ -61,7 +62,10 @@ std::optional<Plan> make_plan(const Spec& spec, const ParameterTable& given, con
     if (good && !parameter.frozen()) describe_parts(parameter, *registry.find(parameter.plugin));
   }
   resolver.report(found);
-  if (good) check_decay(spec, plan.parameters, registry, found);
+  if (good) {
+    check_decay(spec, plan.parameters, registry, found);
+    check_options(spec, plan.parameters, registry, found);
+  }
   found = under_policy(spec.policy, found);
   found.sort();
   diagnostics.append(found);

@@ -40,20 +40,6 @@ std::pair<std::int64_t, std::int64_t> out_in(const OutlineEntry& entry, const Pa
   return {axis(like.out), axis(like.in)};
 }
 
-/// Other tensors of as many axes in the same block, modules of the block's modules included ("to_out.0").
-std::vector<const OutlineEntry*> siblings(const Outline& outline, const OutlineEntry& entry) {
-  std::vector<const OutlineEntry*> out;
-  for (const auto i : outline.in(entry.parent)) {
-    const auto& other = outline.entries()[static_cast<std::size_t>(i)];
-    if (other.info != entry.info && other.ndim() == entry.ndim()) out.push_back(&other);
-  }
-  for (const auto* nested : {"to_out", "out", "proj"}) {
-    const auto* other = outline.find(entry.parent + "." + nested + ".0.weight");
-    if (other != nullptr && other->ndim() == entry.ndim()) out.push_back(other);
-  }
-  return out;
-}
-
 RoleSplit named_parts(int axis, std::vector<std::pair<std::string, std::int64_t>> parts, std::int64_t runs = 1) {
   RoleSplit out;
   out.axis = axis;
@@ -69,9 +55,23 @@ RoleSplit equal_parts(int axis, std::int64_t count, std::int64_t runs = 1) {
   return out;
 }
 
+/// Siblings, and those in the block that holds the block, where the block is an element of a list ("net.0.proj" beside
+/// "net.2").
+std::vector<const OutlineEntry*> near_in_list(const Outline& outline, const OutlineEntry& entry) {
+  auto out = outline.siblings(entry);
+  const auto dot = entry.parent.rfind('.');
+  if (dot == std::string::npos || entry.parent.find_first_not_of("0123456789", dot + 1) != std::string::npos)
+    return out;
+  for (const auto i : outline.in(entry.parent.substr(0, dot))) {
+    const auto& other = outline.entries()[static_cast<std::size_t>(i)];
+    if (other.info != entry.info && other.ndim() == entry.ndim()) out.push_back(&other);
+  }
+  return out;
+}
+
 /// The width of the query: what the block's output projection reads. 0 if there is none.
 std::int64_t query_size(const Outline& outline, const OutlineEntry& entry, const ParameterRole& role) {
-  for (const auto* other : siblings(outline, entry)) {
+  for (const auto* other : outline.siblings(entry)) {
     if (other->ndim() != 2 || !has_word(other->own, {"o", "out", "output", "proj", "dense", "wo", "c", "0"})) continue;
     if (has_word(other->own, {"q", "k", "v", "qkv", "in"})) continue;
     const auto [out, in] = out_in(*other, role);
@@ -155,7 +155,7 @@ bool twice_the_inner_size(const Outline& outline, const OutlineEntry& entry, con
   const auto [out, in] = out_in(entry, role);
   bool down = false;
   bool plain = false;
-  for (const auto* other : siblings(outline, entry)) {
+  for (const auto* other : near_in_list(outline, entry)) {
     const auto [other_out, other_in] = out_in(*other, role);
     down = down || (2 * other_in == out && other_out == in);
     plain = plain || 2 * other_out == out || (other_out == out && other_in == in);
@@ -237,7 +237,9 @@ bool fuse_gates(const Outline& outline, const OutlineEntry& entry, ParameterRole
   if (entry.ndim() != 2 || (leaf.rfind("weight_ih", 0) != 0 && leaf.rfind("weight_hh", 0) != 0)) return false;
   const auto* recurrent = outline.find((entry.owner.empty() ? "" : entry.owner + ".") + "weight_hh" + leaf.substr(9));
   if (recurrent == nullptr || recurrent->ndim() != 2) return false;
-  const auto hidden = recurrent->size(1);
+  // With a projection the recurrent matrix reads what weight_hr [projected, hidden] makes.
+  const auto* projected = outline.find((entry.owner.empty() ? "" : entry.owner + ".") + "weight_hr" + leaf.substr(9));
+  const auto hidden = projected != nullptr && projected->ndim() == 2 ? projected->size(1) : recurrent->size(1);
   const auto gates = hidden > 0 && entry.size(0) % hidden == 0 ? entry.size(0) / hidden : 0;
   if (gates != 3 && gates != 4) return false;
   const char* names[2][4] = {{"r", "z", "n", ""}, {"i", "f", "g", "o"}};
@@ -250,64 +252,47 @@ bool fuse_gates(const Outline& outline, const OutlineEntry& entry, ParameterRole
   return true;
 }
 
-enum class Flow : std::uint8_t { unknown, up, down };
-
-/// Whether a map leads from the layer's stream to the inner width or back.
-Flow flow_of(const Outline& outline, const OutlineEntry& entry) {
-  if (has_word(entry.own, {"down", "out", "output", "fc2", "wo", "w2"})) return Flow::down;
-  if (has_word(entry.own, {"up", "gate", "in", "input", "fc1", "wi", "w1", "w3"})) return Flow::up;
-  // Of three batches, two of one shape are gate and up.
-  int same = 0;
-  int others = 0;
-  for (const auto* other : siblings(outline, entry)) ++(other->info->shape == entry.info->shape ? same : others);
-  if (same == 1 && others == 1) return Flow::up;
-  if (same == 0 && others == 2) return Flow::down;
-  return Flow::unknown;
+/// The stream's width is what norms or most maps of the layer have; a latent of low rank has two maps at most.
+bool reads_the_stream(const RoleModel& model, const OutlineEntry& entry, std::int64_t in) {
+  if (in == model.outline.width(entry)) return true;
+  const auto& entries = model.outline.entries();
+  return 3 <= std::count_if(entries.begin(), entries.end(), [&](const OutlineEntry& other) {
+           return other.info != entry.info && other.layer == entry.layer && other.ndim() == 2 && other.leaf != "bias" &&
+                  (other.size(0) == in || other.size(1) == in);
+         });
 }
 
-/// 2 if [E, in, out], 1 if [E, out, in], 0 if the tensor alone does not show it.
-int out_axis(const Outline& outline, const OutlineEntry& entry) {
-  const auto a = entry.size(1);
-  const auto b = entry.size(2);
-  if (a == b) return 0;
-  if (const auto* bias = outline.bias_of(entry); bias != nullptr && bias->ndim() == 2) {
-    if (bias->size(1) == a) return 1;
-    if (bias->size(1) == b) return 2;
-  }
-  const auto width = outline.width(entry);
-  const auto flow = flow_of(outline, entry);
-  if (flow == Flow::unknown || (a != width && b != width)) return 0;
-  // Down ends in the stream, up starts from it.
-  return (a == width) == (flow == Flow::down) ? 1 : 2;
+/// A whole number of the stream's widths that nothing in the model reads as it is: several maps under a name that says
+/// nothing.
+void fuse_unread(const RoleModel& model, const OutlineEntry& entry, ParameterRole& role) {
+  const auto [out, in] = out_in(entry, role);
+  if (in < 2 || out % in != 0 || out < 2 * in || out > 16 * in) return;
+  if (entry.bare || model.read_elsewhere(entry, out)) return;
+  if (has_word(entry.own, {"q", "k", "v", "query", "key", "value"})) return;  // heads of their own size
+  if (!reads_the_stream(model, entry, in)) return;
+  const auto count = out / in;
+  role.role = count == 3 ? Role::fused_qkv : Role::fused_other;
+  role.fused = true;
+  role.guess = equal_parts(role.out[0], count);
+  role.reason = fmt::format(
+      "makes {} times the width of the layer's stream, and nothing in the model reads that many: several maps in one "
+      "matrix, but nothing shows their order",
+      count);
 }
 
 }  // namespace
 
-void find_fusion(const Outline& outline, const OutlineEntry& entry, const HeadCounts& heads, ParameterRole& role) {
+void find_fusion(const RoleModel& model, const OutlineEntry& entry, ParameterRole& role) {
+  const auto& outline = model.outline;
   if (!role.oriented || role.out.size() != 1 || role.in.size() != 1) return;
   if (entry.ndim() == 3) {
     fuse_gate_up(outline, entry, role);
     return;
   }
-  if (fuse_gates(outline, entry, role) || fuse_qkv(outline, entry, heads, role) || fuse_kv(entry, role)) return;
+  if (fuse_gates(outline, entry, role) || fuse_qkv(outline, entry, model.heads, role) || fuse_kv(entry, role)) return;
   if (!entry.repeated()) return;
-  if (!fuse_gated_mixer(outline, entry, role)) fuse_gate_up(outline, entry, role);
-}
-
-void orient_experts(const Outline& outline, const OutlineEntry& entry, ParameterRole& role) {
-  auto axis = out_axis(outline, entry);
-  const bool own = axis != 0;
-  for (const auto* other : siblings(outline, entry)) {
-    if (axis == 0 && other->size(0) == entry.size(0)) axis = out_axis(outline, *other);
-  }
-  if (axis == 0) return;
-  role.oriented = true;
-  role.batch = {0};
-  role.out = {axis};
-  role.in = {3 - axis};
-  role.reason = fmt::format(
-      "a batch of linear maps, stored {}: {}", axis == 2 ? "[expert, in, out]" : "[expert, out, in]",
-      own ? "its bias or the width of the layer's stream shows the outputs" : "as the batches beside it are");
+  if (fuse_gated_mixer(outline, entry, role) || fuse_gate_up(outline, entry, role)) return;
+  fuse_unread(model, entry, role);
 }
 
 }  // namespace switchyard

@@ -3,14 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <sstream>
 #include <unordered_map>
 #include <utility>
 
+#include "rules/canonical.h"
+#include "rules/match_index.h"
 #include "rules/plan_diff.h"
 #include "rules/plan_text.h"
 #include "rules/text_table.h"
-#include "rules/trace.h"
 #include "rules/view_drawing.h"
 
 namespace switchyard {
@@ -94,25 +96,44 @@ Json sizes_json(const std::vector<std::int64_t>& shape) {
 
 }  // namespace
 
-std::optional<RuleReport> report_rule(const Spec& spec, const ParameterTable& table, const Registry& registry,
-                                      const std::string& id) {
+std::optional<RuleReport> report_rule(const Spec& spec, const ParameterTable& given, const std::string& id) {
   RuleReport out;
   const auto found =
       std::find_if(spec.rules.begin(), spec.rules.end(), [&](const SpecRule& rule) { return rule.id == id; });
   if (found == spec.rules.end()) return std::nullopt;
   out.rule = *found;
   if (found->disabled) return out;
-  const auto number = static_cast<std::size_t>(found - spec.rules.begin());
+  std::optional<ParameterTable> stripped;
+  if (!spec.strip.empty()) {
+    Diagnostics ignored;  // make_plan reports them
+    stripped = canonical_table(given, spec.strip, spec.strip_place, ignored);
+  }
+  const auto& table = stripped ? *stripped : given;
+  const auto entry = [](const SpecRule& rule) {
+    return MatchIndex::Entry{&rule.match, rule.except ? &*rule.except : nullptr, !rule.disabled};
+  };
+  // Two indexes: the earlier rules are asked only about what this one matches.
+  MatchIndex own(spec.patterns, {entry(*found)}, table, &spec.layers);
+  std::optional<MatchIndex> earlier;
+  std::vector<std::uint64_t> bits;
   for (const auto& info : table.parameters()) {
-    const auto trace = trace_parameter(spec, table, registry, info.name());
-    if (!trace) continue;
-    const auto& verdict = trace->rules[number];
-    if (verdict.verdict == Verdict::wins) {
-      out.won.push_back({info, id, verdict.why, found->place});
-    } else if (verdict.verdict == Verdict::would_match) {
-      const auto winner = std::find_if(spec.rules.begin(), spec.rules.end(),
-                                       [&](const SpecRule& rule) { return rule.id == trace->winner; });
-      out.lost.push_back({info, trace->winner, verdict.why, winner == spec.rules.end() ? Place{} : winner->place});
+    own.matching(info, info.names, bits);
+    if ((bits[0] & 1) == 0) continue;
+    const auto reason = why(found->match, {info, spec.patterns, own.hits(), spec.layers.of(info)});
+    if (!earlier) {
+      std::vector<MatchIndex::Entry> entries;
+      std::transform(spec.rules.begin(), found, std::back_inserter(entries), entry);
+      earlier.emplace(spec.patterns, std::move(entries), table, &spec.layers);
+    }
+    earlier->matching(info, info.names, bits);
+    const auto first = std::find_if(bits.begin(), bits.end(), [](std::uint64_t word) { return word != 0; });
+    if (first == bits.end()) {
+      out.won.push_back({info, id, reason, found->place});
+    } else {
+      const auto number =
+          static_cast<std::size_t>(first - bits.begin()) * 64 + static_cast<std::size_t>(__builtin_ctzll(*first));
+      const auto& winner = spec.rules[number];
+      out.lost.push_back({info, winner.id, reason, winner.place});
     }
   }
   return out;

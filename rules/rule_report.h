@@ -9,7 +9,6 @@
 #include "core/json.h"
 #include "core/parameter_table.h"
 #include "core/plan.h"
-#include "core/registry.h"
 #include "rules/spec.h"
 
 namespace switchyard {
@@ -29,9 +28,9 @@ struct RuleReport {
   std::size_t matched() const { return won.size() + lost.size(); }
 };
 
-/// Nothing if the spec has no rule of this id. A disabled rule matches and takes nothing.
-std::optional<RuleReport> report_rule(const Spec& spec, const ParameterTable& table, const Registry& registry,
-                                      const std::string& id);
+/// Nothing if the spec has no rule of this id. A disabled rule matches and takes nothing. One pass over the model; the
+/// earlier rules are looked at for what this one matches.
+std::optional<RuleReport> report_rule(const Spec& spec, const ParameterTable& table, const std::string& id);
 
 /// The rule with its place and counts; the tensors won, in groups of one shape; those lost, in groups of one winner;
 /// and the view drawn for each shape. `plan` is null where no plan could be made: then nothing is drawn.

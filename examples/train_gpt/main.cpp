@@ -19,7 +19,7 @@
 #include "progress.h"
 #include "rules/plan_text.h"
 #include "rules/planner.h"
-#include "rules/spec.h"
+#include "rules/spec_files.h"
 #include "sample.h"
 #include "train.h"
 
@@ -47,9 +47,9 @@ struct Planned {
 /// Reads the spec and routes the model's parameters. Throws SpecError listing everything wrong; prints warnings.
 Planned plan_of(const Options& options, const Gpt& model, const switchyard::Registry& registry) {
   const auto name = std::filesystem::proximate(options.spec).string();
-  const switchyard::Sources sources = {{name, read_file(options.spec)}};
+  switchyard::Sources sources = {{name, read_file(options.spec)}};
   switchyard::Diagnostics diagnostics;
-  auto spec = switchyard::parse_spec(sources.at(name), name, registry, diagnostics);
+  auto spec = switchyard::parse_spec(sources.at(name), name, registry, diagnostics, switchyard::spec_files(sources));
   if (!spec) throw switchyard::SpecError(std::move(diagnostics), sources);
   if (options.base_lr) {
     if (!spec->base_lr) throw UsageError(fmt::format("--base-lr replaces the spec's `base_lr`, but {} has none", name));

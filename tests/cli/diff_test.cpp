@@ -162,6 +162,30 @@ TEST_CASE("diff: two specs on one model, two locks, or one of each say the same"
   CHECK(text.says("a  " + gpt.lock));
 }
 
+TEST_CASE("diff: two specs are compared rule by rule as well, with the places") {
+  const Gpt2 gpt;
+  const auto other = gpt.changed("\"lr_scale\": 0.7", "\"lr_scale\": 0.6");
+  const auto text = run({"diff", gpt.spec, other, "--model", gpt.model});
+  CAPTURE(text.out);
+  CHECK(text.exit == 3);
+  CHECK(text.says("~  override residual-out  lr_scale 0.7 -> 0.6"));
+  CHECK(text.says(gpt.spec + ":"));
+  CHECK(text.says(" -> " + other + ":"));
+  const auto json = run({"diff", gpt.spec, other, "--model", gpt.model, "--format", "json"}).json();
+  REQUIRE(json.at("spec").size() == 1);
+  CHECK(json.at("spec").at(0).at("kind") == "override");
+  CHECK(json.at("spec").at(0).at("a").at("file") == gpt.spec);
+  CHECK(json.at("spec").at(0).at("b").at("line").get<int>() > 1);
+  // A spec against a lock has nothing to be compared with; what changes no plan is shown but is no difference.
+  REQUIRE(gpt.plan(gpt.spec, {"--write-lock", gpt.lock}).exit == 0);
+  CHECK(run({"diff", gpt.lock, other, "--model", gpt.model, "--format", "json"}).json().at("spec").is_null());
+  const auto renamed = run({"diff", gpt.spec, gpt.changed("\"residual-out\"", "\"outs\""), "--model", gpt.model});
+  CAPTURE(renamed.out);
+  CHECK(renamed.exit == 0);
+  CHECK(renamed.says("+  override outs"));
+  CHECK(renamed.says("-  override residual-out"));
+}
+
 TEST_CASE("diff: a spec that extends another is compared as a whole, under its policy") {
   const Gpt2 gpt;
   const auto own =

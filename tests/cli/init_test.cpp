@@ -92,23 +92,3 @@ TEST_CASE("init: a model without anything to train is an error, a missing file i
   CHECK(result.json().at("diagnostics").at(0).at("code") == "SWY-3150");
   CHECK(run({"init", "--model", m.folder / "none.json"}).exit == 2);
 }
-
-TEST_CASE("lint: warnings have a place and a replacement, --max-warnings decides the exit status") {
-  const Models m;
-  const auto spec = m.folder.write("all.json", R"({"switchyard": 1,
- "optimizers": {"matrix": {"plugin": "muon", "lr": 0.02}, "element": {"plugin": "adamw", "lr": 0.001}},
- "rules": [{"id": "vectors", "match": {"ndim": "<=1"}, "use": "element"},
-  {"id": "everything", "match": {"name": "**"}, "use": "matrix"}],
- "fallback": "error"})");
-  const auto shown = run({"lint", spec, "--model", m.gpt});
-  CHECK(shown.exit == 0);
-  CHECK(shown.complains("warning[SWY-3100]"));
-  CHECK(shown.complains("warning[SWY-3101]"));
-  CHECK(shown.complains(spec + ":4:"));
-  CHECK(shown.complains("\"name\": \"transformer.h.*.attn.c_attn.weight\""));
-  const auto json = run({"lint", spec, "--model", m.gpt, "--max-warnings", "1", "--format", "json"});
-  CHECK(json.exit == 1);
-  CHECK(json.json().at("warnings") == 3);
-  CHECK(run({"lint", spec, "--model", m.gpt, "--max-warnings", "3"}).exit == 0);
-  CHECK(run({"lint", spec, "--model", m.gpt, "--max-warnings", "-1"}).exit == 2);
-}

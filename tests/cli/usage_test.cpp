@@ -82,6 +82,7 @@ TEST_CASE("command: with --format json a wrong command line is one document too"
   }
 }
 
+// Covers J66, J67, J68, J69.
 TEST_CASE("command: files that cannot be opened are exit 2, without waiting") {
   const Folder folder;
   const auto good = folder.write("spec.json", adamw_spec);

@@ -69,6 +69,7 @@ TEST_CASE("validate: hostile files are errors, not accidents") {
   }
 }
 
+// Covers J31.
 TEST_CASE("validate: a file beyond the size limit is refused") {
   const Folder folder;
   const auto path = folder.write("huge.json", "{}");
@@ -104,4 +105,32 @@ TEST_CASE("validate: a spec over a file and a preset; places in either, paths re
   CHECK(missing.exit == 1);
   CHECK(missing.complains("SWY-1160"));
   CHECK(missing.complains(spec + ":1:"));
+}
+
+// Covers J57, J58, J59.
+TEST_CASE("validate: `extends` follows paths and links to regular files, and nothing else") {
+  const Folder folder;
+  std::filesystem::create_directory(folder.path / "specs");
+  const auto base = folder.write("base.json", R"({"switchyard": 1, "extends": "preset:mlp"})");
+  const auto verdict = [&](const std::string& path) {
+    return run({"validate", folder.write("specs/spec.json", R"({"switchyard": 1, "extends": ")" + path + "\"}")});
+  };
+  std::filesystem::create_symlink(base, folder.path / "specs/link.json");
+  CHECK(verdict("../base.json").exit == 0);
+  CHECK(verdict(base).exit == 0);
+  CHECK(verdict("link.json").exit == 0);
+  std::filesystem::create_symlink("turn.json", folder.path / "specs/turn.json");
+  std::filesystem::create_symlink("/dev/zero", folder.path / "specs/endless.json");
+  for (const auto& path : {std::string("turn.json"), std::string("endless.json"), std::string(".."),
+                           std::string("/dev/zero"), std::string("../../../../absent.json")}) {
+    CAPTURE(path);
+    const auto result = verdict(path);
+    CHECK(result.exit == 1);
+    CHECK(result.complains("SWY-1160"));
+  }
+  // A circle is one whatever path it takes.
+  std::filesystem::create_symlink(folder.path / "specs/spec.json", folder.path / "specs/self.json");
+  const auto circle = verdict("self.json");
+  CHECK(circle.exit == 1);
+  CHECK(circle.complains("SWY-1161"));
 }

@@ -183,6 +183,7 @@ TEST_CASE("json: many duplicates of a late key take linear time") {
   CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(4));
 }
 
+// Covers J28, J29, J30, J32, J33.
 TEST_CASE("json: limits of depth, size and number of values") {
   JsonLimits limits;
   limits.depth = 5;

@@ -59,6 +59,7 @@ TEST_CASE("schedule: the closed forms") {
   CHECK(wsd(80) == doctest::Approx(0.75).epsilon(1e-15));
 }
 
+// Covers H37.
 TEST_CASE("schedule: past the total the last value holds, for ever") {
   for (const auto kind : {Schedule::Kind::linear, Schedule::Kind::cosine, Schedule::Kind::wsd}) {
     auto s = schedule(kind, 5, 50, 0.125);

@@ -16,6 +16,7 @@ void fuzz_pattern(std::string_view input);
 void fuzz_safetensors(std::string_view input);
 void fuzz_spec(std::string_view input);
 void fuzz_torch(std::string_view input);
+void fuzz_where(std::string_view input);
 
 inline void require(bool holds, const std::string& promise) {
   if (!holds) throw std::logic_error("broken promise: " + promise);

@@ -65,6 +65,7 @@ TEST_CASE("coefficients: slopes and ranges are those of the table in muon.md 4.3
   }
 }
 
+// Covers H22.
 TEST_CASE("coefficients: the validator's verdicts at every delta") {
   const std::set<std::string> sign{"aol_old", "cubic5"};
   const std::set<std::string> unsafe{"aol_old", "cubic5", "pe_raw", "cans"};

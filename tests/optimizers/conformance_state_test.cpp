@@ -4,6 +4,7 @@
 
 using namespace switchyard;
 
+// Covers H18.
 TEST_CASE("conformance: all state exists from the start, as declared") {
   every_plugin(conformance::state_is_complete_and_declared);
 }

@@ -14,7 +14,8 @@ TEST_CASE("corpora: every input of every fuzzer keeps its promises") {
   const std::map<std::string, void (*)(std::string_view)> targets = {
       {"json", fuzz::fuzz_json},       {"manifest", fuzz::fuzz_manifest},
       {"pattern", fuzz::fuzz_pattern}, {"safetensors", fuzz::fuzz_safetensors},
-      {"spec", fuzz::fuzz_spec},       {"torch", fuzz::fuzz_torch}};
+      {"spec", fuzz::fuzz_spec},       {"torch", fuzz::fuzz_torch},
+      {"where", fuzz::fuzz_where}};
   for (const auto& entry : targets) {
     const auto& name = entry.first;
     const auto target = entry.second;

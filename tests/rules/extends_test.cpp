@@ -4,6 +4,8 @@
 
 #include "rules/planner.h"
 #include "rules/presets.h"
+#include "rules/spec_files.h"
+#include "tests/support/scratch.h"
 #include "tests/support/test_registry.h"
 
 using namespace switchyard;
@@ -81,6 +83,7 @@ TEST_CASE("extends: a later base goes over an earlier one, its rules before") {
   CHECK(outcome.spec->rules[3].place.pointer == "/rules/1/id");
 }
 
+// Covers J56.
 TEST_CASE("extends: what is missing, broken or circular is reported where it is named") {
   const auto one = [](const Files& files, const std::string& code, const std::string& file,
                       const std::string& pointer) {
@@ -145,4 +148,24 @@ TEST_CASE("presets: every one is a whole spec of this build") {
     }
   }
   CHECK_FALSE(find_preset("nope"));
+}
+
+TEST_CASE("extends: files are read from the disk, relative to the spec's own path") {
+  const testing::Scratch folder;
+  testing::write_file(folder.path("base.json"), base);
+  const std::string text = R"({"switchyard": 1, "extends": "base.json"})";
+  const auto file = folder.path("run.json");
+  Sources sources = {{file, text}};
+  Diagnostics diagnostics;
+  const auto spec = parse_spec(text, file, test::registry(), diagnostics, spec_files(sources));
+  REQUIRE_MESSAGE(spec, render(diagnostics, sources));
+  CHECK(spec->rules.size() == 2);
+  CHECK(sources.at(folder.path("base.json")) == base);
+  const auto missing = parse_spec(R"({"switchyard": 1, "extends": "bass.json"})", file, test::registry(), diagnostics,
+                                  spec_files(sources));
+  CHECK_FALSE(missing);
+  CHECK(diagnostics.items().back().code == "SWY-1160");
+  const auto folder_itself =
+      parse_spec(R"({"switchyard": 1, "extends": "."})", file, test::registry(), diagnostics, spec_files(sources));
+  CHECK_FALSE(folder_itself);
 }

@@ -2,70 +2,11 @@
 
 #include <doctest/doctest.h>
 
-#include <algorithm>
-
-#include "rules/lint.h"
-#include "rules/manifest.h"
-#include "rules/planner.h"
-#include "rules/spec.h"
 #include "tests/support/architectures.h"
+#include "tests/support/started.h"
 
 using namespace switchyard;
-
-namespace {
-
-/// A model with its starter spec and the plan that this makes.
-struct Started {
-  ParameterTable table;
-  std::string text;
-  Plan plan;
-
-  explicit Started(std::vector<ParameterInfo> list, const HeadCounts& heads = {})
-      : table(test::table(std::move(list))) {
-    const auto registry = test::registry();
-    InitOptions options;
-    options.name = "starter";
-    options.heads = heads;
-    text = init_spec(table, registry, options);
-    CAPTURE(text);
-    Diagnostics diagnostics;
-    const auto spec = parse_spec(text, "s.json", registry, diagnostics);
-    REQUIRE(spec);
-    auto made = make_plan(*spec, table, registry, diagnostics);
-    REQUIRE_MESSAGE(made, render(diagnostics, {{"s.json", text}}));
-    CHECK(diagnostics.count(Severity::warning) == 0);
-    plan = std::move(*made);
-    const auto lints = lint(*spec, table, plan, registry);
-    CHECK_MESSAGE(lints.count(Severity::warning) == 0, render(lints, {{"s.json", text}}));
-    for (const auto& parameter : plan.parameters)
-      CHECK((parameter.rule == "fallback") == !parameter.info.requires_grad);
-  }
-
-  const PlannedParameter& at(const std::string& name) const {
-    const auto* found = plan.find(name);
-    REQUIRE_MESSAGE(found != nullptr, name);
-    return *found;
-  }
-  void element(const std::vector<std::string>& names) const {
-    for (const auto& name : names) {
-      CAPTURE(text);
-      CHECK_MESSAGE(at(name).plugin == "adamw", name);
-    }
-  }
-  /// A tensor on the matrix optimizer whose first part has this shape.
-  void matrix(const std::string& name, std::int64_t out, std::int64_t in, std::size_t parts = 1) const {
-    CAPTURE(name);
-    CAPTURE(text);
-    const auto& found = at(name);
-    REQUIRE(found.plugin == "muon");
-    REQUIRE(found.parts.size() == parts);
-    CHECK(found.parts[0].out == out);
-    CHECK(found.parts[0].in == in);
-  }
-  bool says(const std::string& what) const { return text.find(what) != std::string::npos; }
-};
-
-}  // namespace
+using test::Started;
 
 TEST_CASE("init: GPT-2 with Conv1D modules has its true axes and a split") {
   const Started s(test::gpt2(2));
@@ -101,27 +42,16 @@ TEST_CASE("init: rules are globs over layers and siblings, not one a tensor") {
 }
 
 TEST_CASE("init: routes do not depend on module types or on the order of a file") {
-  const auto same = [](const std::vector<ParameterInfo>& list) {
-    const Started typed(list);
-    const Started bare(test::untyped(list));
-    const Started sorted(test::sorted(test::untyped(list)));
-    for (const auto& parameter : typed.plan.parameters) {
-      CAPTURE(parameter.info.name());
-      CHECK(bare.at(parameter.info.name()).plugin == parameter.plugin);
-      CHECK(sorted.at(parameter.info.name()).plugin == parameter.plugin);
-      CHECK(bare.at(parameter.info.name()).view == parameter.view);
-    }
-  };
-  same(test::llama_like());
-  same(test::fused_llama_like());
-  same(test::moe_like(false, "Experts"));
-  same(test::listed_moe_like());
-  same(test::mamba_like());
-  same(test::rwkv_like());
-  same(test::convnext_like());
-  same(test::vit_like());
-  same(test::t5_like());
-  same(test::neox_like());
+  test::check_without_types(test::llama_like());
+  test::check_without_types(test::fused_llama_like());
+  test::check_without_types(test::moe_like(false, "Experts"));
+  test::check_without_types(test::listed_moe_like());
+  test::check_without_types(test::mamba_like());
+  test::check_without_types(test::rwkv_like());
+  test::check_without_types(test::convnext_like());
+  test::check_without_types(test::vit_like());
+  test::check_without_types(test::t5_like());
+  test::check_without_types(test::neox_like());
 }
 
 TEST_CASE("init: names that spell an order are split, the output projection shows the size of the query") {

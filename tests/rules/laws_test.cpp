@@ -113,6 +113,7 @@ unsigned seed() {
 
 }  // namespace
 
+// Covers R45, P29, T8.
 TEST_CASE("laws: the order of parameters, of their names and of overrides that only scale is in no hash") {
   std::mt19937 random(seed());
   int planned = 0;

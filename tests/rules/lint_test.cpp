@@ -79,6 +79,27 @@ TEST_CASE("lint: tables, positions and heads on a matrix optimizer, once a kind,
   CHECK(Linted(rule("all", "\"layers.*.mlp.up.weight\""), list).clean());
 }
 
+TEST_CASE("lint: heads, tables of positions and tables that are tied to the head") {
+  const auto one = [](const char* name, std::vector<ParameterInfo> list, const char* subject) {
+    const Linted s(rule("r", "\"" + std::string(name) + "\""), std::move(list));
+    CHECK(s.only("SWY-3100", "\"r\"").subject == subject);
+  };
+  one("lm_head.weight", test::llama_like(), "lm_head.weight");
+  one("transformer.wte.weight", test::gpt2(1, 64), "transformer.wte.weight");
+  one("transformer.wpe.weight", test::gpt2(1, 64), "transformer.wpe.weight");
+  one("model.decoder.embed_positions.weight", test::whisper_like(), "model.decoder.embed_positions.weight");
+}
+
+TEST_CASE("lint: a spec that strips wrappers is linted under canonical names") {
+  auto list = test::llama_like();
+  for (auto& info : list) info.names[0] = "_orig_mod." + info.names[0];
+  const std::string strip = R"(, "canonical": {"strip": ["_orig_mod"]})";
+  const Linted s(rule("all", "\"model.layers.1*.mlp.up_proj.weight\""), list, strip);
+  s.only("SWY-3114", "\"model.layers.1*.mlp.up_proj.weight\"");
+  const Linted head(rule("r", "\"{lm_head,**.up_proj}.weight\""), list, strip);
+  CHECK(head.only("SWY-3100", "\"r\"").help.find(R"("name": "lm_head.weight")") != std::string::npos);
+}
+
 TEST_CASE("lint: a fused tensor without a split, with the split to write") {
   const Linted s(rule("qkv", "\"blocks.*.attn.qkv.weight\""), test::vit_like());
   const auto& item = s.only("SWY-3101", "\"qkv\"");
@@ -140,6 +161,15 @@ TEST_CASE("lint: a batch that is none, a batch taken for one matrix, axes the wr
       test::gpt2(2));
   CHECK(conv1d.only("SWY-3110", "\"fc\"").help.find(R"("matrix": {"out": [1], "in": [0]})") != std::string::npos);
   CHECK(Linted(rule("fc", "\"transformer.h.*.mlp.*.weight\""), test::gpt2(2)).clean());
+}
+
+TEST_CASE("lint: a transposed convolution is stored [in, out, kernel]") {
+  const Linted turned(rule("up", "\"up.up.weight\"", "matrix", R"(, "matrix": {"out": [0], "in": [1, 2, 3]})"),
+                      test::unet_like());
+  CHECK(turned.only("SWY-3110", "\"up\"").help.find(R"("matrix": {"out": [1, 2, 3], "in": [0]})") != std::string::npos);
+  CHECK(Linted(rule("up", "\"up.up.weight\"", "matrix", R"(, "matrix": {"out": [1, 2, 3], "in": [0]})"),
+               test::unet_like())
+            .clean());
 }
 
 TEST_CASE("lint: blocks far from square are a note") {

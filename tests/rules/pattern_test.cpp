@@ -96,6 +96,7 @@ TEST_CASE("glob: braces are alternatives, nested and empty ones too") {
   CHECK(matches("\\{a\\}\\*", "{a}*"));
 }
 
+// Covers R24, R25.
 TEST_CASE("glob: characters are code points, and bytes that are no text do no harm") {
   CHECK(matches("a?b",
                 "a\xC3\xA9"
@@ -131,6 +132,7 @@ TEST_CASE("glob: what is broken says where") {
   CHECK(broken("*" + std::string(5000, 'a')).message.find("4096") != std::string::npos);
 }
 
+// Covers R30.
 TEST_CASE("glob: a plain name may be of any length") {
   const std::string name(65536, 'n');
   CHECK(matches(name, name));
@@ -164,6 +166,7 @@ TEST_CASE("re: look-around and back-references are refused with a way out") {
   CHECK(matches("re:[(?=]+", "(?="));
 }
 
+// Covers R16.
 TEST_CASE("re: deep nesting is refused or matched, but ends nothing") {
   PatternError error;
   const auto nested = Pattern::compile("re:" + std::string(50'000, '(') + "a" + std::string(50'000, ')'), error);
@@ -171,6 +174,7 @@ TEST_CASE("re: deep nesting is refused or matched, but ends nothing") {
   CHECK((nested == nullptr || !nested->matches("b")));
 }
 
+// Covers R15.
 TEST_CASE("patterns: matching is linear, whatever the pattern") {
   // It starts and ends as the patterns ask, and lacks the 'c' that all of them want: no shortcut applies.
   const auto name = std::string(100'000, 'a') + "b";

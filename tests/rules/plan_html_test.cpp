@@ -27,12 +27,13 @@ std::string page_of(std::vector<ParameterInfo> entries, const std::string& id = 
   Diagnostics diagnostics;
   const auto spec = parse_spec(text, "s.json", registry, diagnostics);
   REQUIRE_MESSAGE(spec, render(diagnostics, sources));
-  const auto plan = make_plan(*spec, test::table(std::move(entries)), registry, diagnostics);
+  const auto table = test::table(std::move(entries));
+  const auto plan = make_plan(*spec, table, registry, diagnostics);
   REQUIRE_MESSAGE(plan, render(diagnostics, sources));
   PlanTextOptions options;
   options.spec_file = "s.json";
   options.model_file = "m</script>.json";
-  return plan_html(*plan, registry, sources, options);
+  return plan_html(*plan, registry, sources, losses_of(*spec, table, *plan), options);
 }
 
 /// The data of a page, as a browser would read it.
@@ -106,6 +107,11 @@ TEST_CASE("html: the data are the plan's") {
   // The second rule matches the matrices that the first one takes.
   const auto& all = data.find("rules")->items()[1];
   CHECK(all.find("matched")->as_int() - all.find("won")->as_int() == 10);
+  REQUIRE(all.find("lost") != nullptr);
+  REQUIRE(all.find("lost")->size() == 1);
+  CHECK(all.find("lost")->items()[0].items()[0].as_int() == 0);
+  CHECK(all.find("lost")->items()[0].items()[1].as_int() == 10);
+  CHECK(data.find("rules")->items()[0].find("lost") == nullptr);
   for (const auto& row : data.find("parameters")->items()) {
     REQUIRE(row.size() == 11);
     CHECK(row.items()[5].as_int() < static_cast<std::int64_t>(data.find("rules")->size()));

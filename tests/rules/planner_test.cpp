@@ -139,6 +139,7 @@ TEST_CASE("planner: independent rules may stand in any order") {
   } while (std::next_permutation(rules.begin(), rules.end()));
 }
 
+// Covers R31, P3.
 TEST_CASE("planner: 100,000 parameters and 1,000 rules are planned at once, with exact counts") {
   std::vector<ParameterInfo> entries;
   for (int i = 0; i < 100'000; ++i) {

@@ -35,7 +35,7 @@ struct Case {
     REQUIRE_MESSAGE(plan, render(diagnostics, sources));
   }
   RuleReport report(const std::string& id) const {
-    auto out = report_rule(*spec, table, registry, id);
+    auto out = report_rule(*spec, table, id);
     REQUIRE(out);
     return *out;
   }
@@ -78,7 +78,7 @@ TEST_CASE("rule report: a disabled rule takes nothing, an unknown one has no rep
   const auto report = given.report("off");
   CHECK(report.matched() == 0);
   CHECK(rule_report_text(report, &*given.plan, given.sources).find("disabled") != std::string::npos);
-  CHECK_FALSE(report_rule(*given.spec, given.table, given.registry, "of"));
+  CHECK_FALSE(report_rule(*given.spec, given.table, "of"));
 }
 
 TEST_CASE("rule report: the document counts what it lists, and needs no plan") {

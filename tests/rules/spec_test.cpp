@@ -96,6 +96,7 @@ TEST_CASE("spec: whatever is not an object is refused by its kind") {
   CHECK(codes.size() == 4);  // switchyard, optimizers, rules, fallback
 }
 
+// Covers J33, J63.
 TEST_CASE("spec: depth and size do not end the program") {
   for (const auto& text : {std::string(100'000, '['), "{\"rules\":" + std::string(100'000, '[')}) {
     Diagnostics diagnostics;

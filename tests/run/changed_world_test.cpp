@@ -38,6 +38,7 @@ void step_refuses(const char* what, const std::function<void(conformance::Bench&
 
 }  // namespace
 
+// Covers P15, P16, P17, P18.
 TEST_CASE("changed world: step names a parameter that is no longer the bound tensor") {
   using B = conformance::Bench;
   using T = at::Tensor;
@@ -119,6 +120,7 @@ TEST_CASE("changed world: a gradient of another floating dtype is read as it is"
   CHECK(first_difference(other.outcome(), plain.outcome()) == "");
 }
 
+// Covers P12.
 TEST_CASE("changed world: a frozen parameter that becomes trainable asks for a new plan") {
   const testing::Threads one(1);
   const MixedModel model;
@@ -134,6 +136,7 @@ TEST_CASE("changed world: a frozen parameter that becomes trainable asks for a n
   CHECK(bench.optimizer().step().applied);
 }
 
+// Covers P13, P14.
 TEST_CASE("changed world: rebind accepts moved tensors by name and goes on with the state") {
   const testing::Threads one(1);
   const MixedModel model(at::kBFloat16);
@@ -267,6 +270,7 @@ TEST_CASE("changed world: what keeps one rank from stepping stops all before any
   for (const auto& problem : problems) CHECK(problem == "");
 }
 
+// Covers T9, T10.
 TEST_CASE("changed world: tied tensors are one parameter, updated once, found under both names") {
   const testing::Threads one(1);
   const auto registry = builtin_registry();

@@ -279,6 +279,7 @@ TEST_CASE("checkpoint: another plan is refused with every difference by name") {
   CHECK(said.find("`head.weight`") == std::string::npos);
 }
 
+// Covers T14.
 TEST_CASE("checkpoint: a parameter is found under any of its names") {
   const testing::Threads one(1);
   const Scratch scratch;

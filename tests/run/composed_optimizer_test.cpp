@@ -257,6 +257,7 @@ TEST_CASE("composed: zero_grad drops all gradients") {
   for (const auto& named : bench.tensors()) CHECK_FALSE(named.tensor.grad().defined());
 }
 
+// Covers P4, P9.
 TEST_CASE("composed: tensors that do not fit the plan are all named at once") {
   const MixedModel model;
   const auto good = conformance::tensors_of(model.setup);

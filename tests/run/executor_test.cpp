@@ -160,6 +160,7 @@ TEST_CASE("executor: a mixed model on ranks, sharded and cut, equals one rank bi
   }
 }
 
+// Covers T11.
 TEST_CASE("executor: ranks with different plans are told before the first step") {
   const MixedModel model;
   auto other = model;
