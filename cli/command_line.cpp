@@ -11,7 +11,9 @@
 #include <functional>
 #include <optional>
 
+#include "cli/plugin_files.h"
 #include "cli/verbs.h"
+#include "rules/schema.h"
 #include "rules/text_table.h"
 
 namespace switchyard::cli {
@@ -40,6 +42,7 @@ class CommandLine {
         verb("validate", "Check specs without a model", "switchyard validate a.json b.json --format json",
              [this](const Registry& registry) { return validate(specs_, format(), registry); });
     validate_verb->add_option("SPEC", specs_, "Spec files")->required();
+    add_plugins(*validate_verb);
 
     auto* plan_verb =
         verb("plan", "Show what a spec does to a model", "switchyard plan spec.json --model model.safetensors",
@@ -60,6 +63,7 @@ class CommandLine {
     diff_verb->add_option("A", spec_, "Spec, lock, plan document or checkpoint folder")->required();
     diff_verb->add_option("B", other_, "What to compare it with")->required();
     diff_verb->add_option("--model", model_, "The model, when A or B is a spec");
+    add_plugins(*diff_verb);
 
     auto* explain_verb = verb(
         "explain", "Show how one tensor finds its optimizer and every factor of its learning rate, or what a rule does",
@@ -80,16 +84,27 @@ class CommandLine {
                return show_->parsed() ? show_plugin(plugin_, format(), registry) : list_plugins(format(), registry);
              });
     plugins_verb->require_subcommand(1);
-    add_format(*plugins_verb->add_subcommand("list", "One line a plugin"));
+    auto* list_verb = plugins_verb->add_subcommand("list", "One line a plugin");
+    add_format(*list_verb);
+    add_plugins(*list_verb);
     show_ = plugins_verb->add_subcommand("show", "Options, state and traits of a plugin");
     add_format(*show_);
+    add_plugins(*show_);
     show_->add_option("NAME", plugin_, "Name of the plugin")->required();
 
-    auto* schema_verb = verb("schema", "JSON Schema (draft-07) of specs, or of the options of one plugin",
-                             "switchyard schema > switchyard.spec.v1.schema.json",
-                             [this](const Registry& registry) { return schema(plugin_, folder_, format(), registry); });
+    auto* schema_verb = verb("schema", "JSON Schema (draft-07) of specs, other documents, or the options of one plugin",
+                             "switchyard schema > switchyard.spec.v1.schema.json", [this](const Registry& registry) {
+                               return schema({plugin_, document_, folder_, merged_}, format(), registry);
+                             });
     auto* plugin_option = schema_verb->add_option("--plugin", plugin_, "The options of this plugin");
-    schema_verb->add_option("--write", folder_, "Write every generated file into this folder")->excludes(plugin_option);
+    auto* document_option = schema_verb->add_option("--document", document_, document_names())->excludes(plugin_option);
+    auto* merged_option = schema_verb->add_flag("--merged", merged_, "With the plugins of --plugins, for editors")
+                              ->excludes(plugin_option);
+    schema_verb->add_option("--write", folder_, "Write every generated file into this folder")
+        ->excludes(plugin_option)
+        ->excludes(document_option)
+        ->excludes(merged_option);
+    add_plugins(*schema_verb);
 
     auto* manifest_verb = verb("manifest", "Write the manifest of a model: names, shapes and dtypes, no weights",
                                "switchyard manifest model.safetensors > model.json",
@@ -101,6 +116,7 @@ class CommandLine {
                              return init(model_, output_, vars_, force_, format(), registry);
                            });
     add_model(*init_verb);
+    add_plugins(*init_verb);
     init_verb->add_option("-o,--output", output_, "Write to this file instead of stdout");
     init_verb->add_option("--vars", vars_, "Head counts of fused query/key/value tensors: n_head=12,n_kv=4")
         ->delimiter(',');
@@ -130,13 +146,19 @@ class CommandLine {
     }
     if (version_) return version(format());
     for (const auto& [name, action] : actions_) {
-      if (app_.got_subcommand(name)) return action(builtin_registry());
+      if (app_.got_subcommand(name)) return act(action);
     }
     return {usage, "", help()};
   }
 
  private:
   using Action = std::function<Report(const Registry&)>;
+
+  Report act(const Action& action) const {
+    auto registry = builtin_registry();
+    if (auto report = load_plugin_files(plugin_files_, format(), registry)) return std::move(*report);
+    return action(registry);
+  }
 
   CLI::App* verb(const std::string& name, const std::string& text, const std::string& example, Action action,
                  const std::vector<std::string>& formats = {"text", "json"}) {
@@ -154,6 +176,19 @@ class CommandLine {
   void add_inputs(CLI::App& app) {
     app.add_option("SPEC", spec_, "Spec file")->required();
     add_model(app);
+    add_plugins(app);
+  }
+  void add_plugins(CLI::App& app) {
+    app.add_option(
+           "--plugins", plugin_files_,
+           "A file that describes more plugins (JSON, as `plugins list --format json` prints it); may be given "
+           "several times. Specs are checked and planned with them, but not run: this build has no code of them")
+        ->allow_extra_args(false);
+  }
+  static std::string document_names() {
+    std::string names;
+    for (const auto& document : schema_documents()) names += (names.empty() ? "" : ", ") + document.name;
+    return "Of what: " + names;
   }
   void add_model(CLI::App& app) {
     app.add_option("--model", model_, "A manifest, or a safetensors file (only its header is read)")->required();
@@ -206,7 +241,10 @@ class CommandLine {
   std::string parameter_;
   std::string rule_;
   std::string plugin_;
+  std::string document_;
   std::string folder_;
+  bool merged_ = false;
+  std::vector<std::string> plugin_files_;
   std::vector<std::string> vars_;
   bool force_ = false;
   std::optional<std::int64_t> max_warnings_;
