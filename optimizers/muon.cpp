@@ -156,6 +156,9 @@ constexpr const char* suggested = R"json({
     {"id": "muon-fused-conv1d", "match": {"name": "{,**.}[0-9]*.**.c_attn.weight", "module": "Conv1D", "where": "fan_out == 3 * fan_in"},
      "use": "muon", "matrix": {"split": {"axis": 1, "parts": 3}}, "optional": true,
      "note": "Query, key and value are three maps, one after the other; Conv1D stores [in, out]."},
+    {"id": "muon-fused", "match": {"name": "{,**.}[0-9]*.**.c_attn.weight", "not": {"module": "Conv1D"}, "where": "fan_out == 3 * fan_in"},
+     "use": "muon", "matrix": {"split": {"axis": 0, "parts": 3}}, "optional": true,
+     "note": "The same, stored as [out, in]."},
     {"id": "muon-linears", "match": {"name": "{,**.}[0-9]*.**", "ndim": 2, "where": "min(rows, cols) >= 16"},
      "except": {"any": [
        {"module": ["Embedding", "LSTM", "GRU", "RNN"]},

@@ -83,6 +83,38 @@ TEST_CASE("plugins reader: one mistake is one error at its place, and nothing is
   }
 }
 
+TEST_CASE("plugins reader: a value of another kind in any place is read or refused, never worse") {
+  const auto good = dump_json(plugins_json(test::registry()));
+  Diagnostics none;
+  const auto json = parse_json(good, "p.json", none);
+  REQUIRE(json);
+  std::vector<Span> places;
+  const auto walk = [&](const auto& self, const Json& value) -> void {
+    places.push_back(value.span());
+    for (const auto& item : value.items()) self(self, item);
+    for (const auto& member : value.members()) self(self, member.value);
+  };
+  walk(walk, *json);
+  std::size_t refused = 0;
+  std::size_t cases = 0;
+  for (const auto& place : places) {
+    for (const char* other : {"null", "-7", "1e308", "\"x\"", "\"\"", "[]", "{}", "true"}) {
+      auto text = good;
+      text.replace(place.offset, place.length, other);
+      Registry registry;
+      Diagnostics diagnostics;
+      const bool loaded = load_plugins(text, "p.json", registry, diagnostics);
+      CHECK(loaded != diagnostics.has_errors());
+      ++cases;
+      refused += loaded ? 0 : 1;
+      if (!loaded) continue;
+      CHECK_NOTHROW(dump_json(plugins_json(registry)));
+      for (const auto& descriptor : registry.optimizers()) CHECK(problems_of(descriptor).empty());
+    }
+  }
+  CHECK(refused > cases / 2);
+}
+
 TEST_CASE("plugins reader: everything wrong with a file is said at once") {
   const auto text = document(R"({"name": "a", "docs": "", "slots": [{"shape": 1}]}, {"name": "b", "version": 2})");
   auto registry = test::registry();

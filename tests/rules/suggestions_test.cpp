@@ -104,6 +104,12 @@ TEST_CASE("suggestions: muon takes the maps of blocks with their true axes, adam
   CHECK(gpt2.plugin("transformer.wpe.weight") == "adamw");
   CHECK(gpt2.plugin("transformer.h.1.mlp.c_fc.bias") == "adamw");
 
+  test::Model stored_out_in;
+  stored_out_in.linear("transformer.h.0.attn.c_attn", 192, 64).linear("transformer.h.0.attn.c_proj", 64, 64);
+  const Routed linear(both, stored_out_in.list());
+  REQUIRE(linear.plan->find("transformer.h.0.attn.c_attn.weight")->parts.size() == 3);
+  CHECK(linear.plan->find("transformer.h.0.attn.c_attn.weight")->parts[0].out == 64);
+
   CHECK(Routed(both, test::fused_llama_like()).plugin("model.layers.0.mlp.gate_up_proj.weight") == "adamw");
   CHECK(Routed(both, test::neox_like()).plugin("gpt_neox.layers.0.attention.query_key_value.weight") == "adamw");
   CHECK(Routed(both, test::moe_like(false, "Experts")).plugin("model.layers.0.mlp.gate.weight") == "adamw");
