@@ -55,7 +55,7 @@ const std::string both = R"(["plugin:adamw/defaults", "plugin:muon/defaults"])";
 }  // namespace
 
 TEST_CASE("suggestions: muon and adamw together are a whole spec, and no lint has a word against it") {
-  const std::vector<std::pair<const char*, std::vector<ParameterInfo>>> models = {
+  const std::vector<std::pair<std::string, std::vector<ParameterInfo>>> models = {
       {"gpt2", test::gpt2(2)},
       {"llama", test::llama_like()},
       {"fused llama", test::fused_llama_like()},
@@ -71,14 +71,15 @@ TEST_CASE("suggestions: muon and adamw together are a whole spec, and no lint ha
       {"resnext", test::resnext_like()},
       {"unet", test::unet_like()},
       {"lstm", test::lstm_like()}};
-  for (const auto& [name, list] : models) {
+  for (const auto& model : models) {
+    const auto& name = model.first;
     CAPTURE(name);
-    for (const auto& variant : {list, test::untyped(list)}) {
+    for (const auto& variant : {model.second, test::untyped(model.second)}) {
       const Routed routed(both, variant);
       std::string found;
       for (const auto& line : routed.lints) found += line + "\n";
       // Without module types nothing but the lint shows that Conv1D keeps [in, out].
-      const bool turned = name == std::string("gpt2") && variant.front().module.empty();
+      const bool turned = name == "gpt2" && variant.front().module.empty();
       CHECK_MESSAGE(found == (turned ? "SWY-3110 transformer.h.0.attn.c_proj.weight\n" : ""), found);
     }
   }
