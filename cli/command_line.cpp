@@ -13,7 +13,9 @@
 #include <functional>
 #include <optional>
 
+#include "cli/plugin_files.h"
 #include "cli/verbs.h"
+#include "rules/schema.h"
 #include "rules/text_table.h"
 
 namespace switchyard::cli {
@@ -43,6 +45,7 @@ class CommandLine {
                                "switchyard validate spec.json\n  switchyard validate a.json b.json --format json",
                                [this](const Registry& registry) { return validate(specs_, format(), registry); });
     validate_verb->add_option("SPEC", specs_, "Spec files")->required();
+    add_plugins(*validate_verb);
 
     auto* plan_verb =
         verb("plan", "Show what a spec does to a model",
@@ -68,6 +71,7 @@ class CommandLine {
     diff_verb->add_option("A", spec_, "Spec, lock, plan document or checkpoint folder")->required();
     diff_verb->add_option("B", other_, "What to compare it with")->required();
     add_model(*diff_verb, false);
+    add_plugins(*diff_verb);
 
     auto* explain_verb =
         verb("explain",
@@ -79,6 +83,7 @@ class CommandLine {
              [this](const Registry& registry) { return explain_what(registry); });
     auto* spec = explain_verb->add_option("SPEC", spec_, "Spec file");
     auto* model = add_model(*explain_verb, false);
+    add_plugins(*explain_verb);
     auto* parameter = explain_verb->add_option("--param", parameter_, "Name of the tensor, any of its names");
     auto* rule = explain_verb->add_option("--rule", rule_,
                                           "Id of a rule: what it takes, what it loses, its view on "
@@ -96,19 +101,32 @@ class CommandLine {
                return show_->parsed() ? show_plugin(plugin_, format(), registry) : list_plugins(format(), registry);
              });
     plugins_verb->require_subcommand(1);
-    auto* list = plugins_verb->add_subcommand("list", "One line a plugin");
-    add_format(*list);
-    list->footer("Examples:\n  switchyard plugins list --format json");
+    auto* list_verb = plugins_verb->add_subcommand("list", "One line a plugin");
+    add_format(*list_verb);
+    add_plugins(*list_verb);
+    list_verb->footer("Examples:\n  switchyard plugins list --format json");
     show_ = plugins_verb->add_subcommand("show", "Options, state and traits of a plugin");
     add_format(*show_);
+    add_plugins(*show_);
     show_->footer("Examples:\n  switchyard plugins show muon");
     show_->add_option("NAME", plugin_, "Name of the plugin")->required();
 
-    auto* schema_verb = verb("schema", "JSON Schema (draft-07) of specs, or of the options of one plugin",
-                             "switchyard schema > switchyard.spec.v1.schema.json\n  switchyard schema --plugin muon",
-                             [this](const Registry& registry) { return schema(plugin_, folder_, format(), registry); });
+    auto* schema_verb =
+        verb("schema", "JSON Schema (draft-07) of specs, other documents, or the options of one plugin",
+             "switchyard schema > switchyard.spec.v1.schema.json\n  switchyard schema --document manifest\n"
+             "  switchyard schema --plugin muon\n  switchyard schema --merged --plugins mine.json",
+             [this](const Registry& registry) {
+               return schema({plugin_, document_, folder_, merged_}, format(), registry);
+             });
     auto* plugin_option = schema_verb->add_option("--plugin", plugin_, "The options of this plugin");
-    schema_verb->add_option("--write", folder_, "Write every generated file into this folder")->excludes(plugin_option);
+    auto* document_option = schema_verb->add_option("--document", document_, document_names())->excludes(plugin_option);
+    auto* merged_option = schema_verb->add_flag("--merged", merged_, "With the plugins of --plugins, for editors")
+                              ->excludes(plugin_option);
+    schema_verb->add_option("--write", folder_, "Write every generated file into this folder")
+        ->excludes(plugin_option)
+        ->excludes(document_option)
+        ->excludes(merged_option);
+    add_plugins(*schema_verb);
 
     auto* manifest_verb = verb("manifest", "Write the manifest of a model: names, shapes and dtypes, no weights",
                                "switchyard manifest model.safetensors > model.json\n"
@@ -127,6 +145,7 @@ class CommandLine {
              "n_head=12,n_kv=4",
              [this](const Registry& registry) { return init(model_, output_, vars_, force_, format(), registry); });
     add_model(*init_verb);
+    add_plugins(*init_verb);
     init_verb->add_option("-o,--output", output_, "Write to this file instead of stdout");
     init_verb->add_option("--vars", vars_, "Head counts of fused query/key/value tensors: n_head=12,n_kv=4")
         ->delimiter(',');
@@ -174,7 +193,7 @@ class CommandLine {
       if (!app_.got_subcommand(name)) continue;
       const bool text =
           format_ == "text" && name != "schema" && name != "manifest" && (name != "init" || !output_.empty());
-      return text ? people(action(builtin_registry())) : action(builtin_registry());
+      return text ? people(act(action)) : act(action);
     }
     return {usage, "", help()};
   }
@@ -185,6 +204,12 @@ class CommandLine {
 
  private:
   using Action = std::function<Report(const Registry&)>;
+
+  Report act(const Action& action) const {
+    auto registry = builtin_registry();
+    if (auto report = load_plugin_files(plugin_files_, format(), registry)) return std::move(*report);
+    return action(registry);
+  }
 
   CLI::App* verb(const std::string& name, const std::string& text, const std::string& example, Action action,
                  const std::vector<std::string>& formats = {"text", "json"}) {
@@ -220,6 +245,19 @@ class CommandLine {
   void add_inputs(CLI::App& app) {
     app.add_option("SPEC", spec_, "Spec file")->required();
     add_model(app);
+    add_plugins(app);
+  }
+  void add_plugins(CLI::App& app) {
+    app.add_option(
+           "--plugins", plugin_files_,
+           "A file that describes more plugins (JSON, as `plugins list --format json` prints it); may be given "
+           "several times. Specs are checked and planned with them, but not run: this build has no code of them")
+        ->allow_extra_args(false);
+  }
+  static std::string document_names() {
+    std::string names;
+    for (const auto& document : schema_documents()) names += (names.empty() ? "" : ", ") + document.name;
+    return "Of what: " + names;
   }
   CLI::Option* add_model(CLI::App& app, bool required = true) {
     // One value a flag: with more, `--model M SPEC` would take the spec as a second model.
@@ -281,7 +319,10 @@ class CommandLine {
   std::string parameter_;
   std::string rule_;
   std::string plugin_;
+  std::string document_;
   std::string folder_;
+  bool merged_ = false;
+  std::vector<std::string> plugin_files_;
   std::vector<std::string> vars_;
   bool force_ = false;
   std::optional<std::int64_t> max_warnings_;

@@ -18,8 +18,37 @@ std::string remarks(const OptionInfo& option) {
   return out;
 }
 
+/// "loaded from FILE: specs are checked and planned with it, but not run"
+std::string loaded(const OptimizerDescriptor& descriptor) {
+  if (descriptor.loaded_from.empty()) return "";
+  return fmt::format("loaded from {}: specs are checked and planned with it, but not run", descriptor.loaded_from);
+}
+
+/// What `extends` would bring: the optimizers and rules with their reasons.
+std::string suggestions(const std::string& name, const Json& plugin) {
+  const auto* defaults = plugin.find("defaults");
+  if (defaults == nullptr) return "";
+  auto out = fmt::format("\nsuggests, with \"extends\": \"plugin:{}/defaults\"\n", name);
+  TextTable table({Align::left, Align::left, Align::left});
+  const auto text = [](const Json& entry, const char* key) {
+    const auto* found = entry.find(key);
+    return found == nullptr ? std::string() : found->is(Json::Kind::string) ? found->as_string() : dump_json(*found);
+  };
+  if (const auto* optimizers = defaults->find("optimizers")) {
+    for (const auto& entry : optimizers->members()) table.row({"optimizer", entry.key, dump_json(entry.value)});
+  }
+  if (const auto* rules = defaults->find("rules")) {
+    for (const auto& rule : rules->items()) table.row({"rule", text(rule, "id"), text(rule, "note")});
+  }
+  if (defaults->find("fallback") != nullptr) table.row({"fallback", text(*defaults, "fallback"), ""});
+  if (table.empty()) table.row({"nothing that routes", "", ""});
+  return out + table.text(2);
+}
+
 std::string plugin_text(const OptimizerDescriptor& descriptor) {
-  auto out = fmt::format("{} {}   {}\n\noptions\n", descriptor.name, descriptor.version, descriptor.doc);
+  auto out = fmt::format("{} {}   {}\n", descriptor.name, descriptor.version, descriptor.doc);
+  if (!descriptor.loaded_from.empty()) out += loaded(descriptor) + "\n";
+  out += "\noptions\n";
   TextTable options({Align::left, Align::left, Align::left, Align::left});
   for (const auto& option : descriptor.table.options) {
     options.row({option.name, to_string(option.default_value),
@@ -44,7 +73,7 @@ std::string plugin_text(const OptimizerDescriptor& descriptor) {
     const auto& value = member.value;
     traits.row({member.key, value.is(Json::Kind::string) ? value.as_string() : dump_json(value)});
   }
-  return out + traits.text(2);
+  return out + traits.text(2) + suggestions(descriptor.name, json);
 }
 
 }  // namespace
@@ -55,8 +84,9 @@ Report list_plugins(Format format, const Registry& registry) {
     report.out = document(plugins_json(registry));
     return report;
   }
-  TextTable table({Align::left, Align::left, Align::left});
-  for (const auto& descriptor : registry.optimizers()) table.row({descriptor.name, descriptor.version, descriptor.doc});
+  TextTable table({Align::left, Align::left, Align::left, Align::left});
+  for (const auto& descriptor : registry.optimizers())
+    table.row({descriptor.name, descriptor.version, descriptor.doc, loaded(descriptor)});
   report.out = table.text();
   return report;
 }

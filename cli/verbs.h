@@ -21,6 +21,14 @@ struct PlanRequest {
   bool html = false;    ///< a page instead of text
 };
 
+/// What `schema` was asked for; without anything, the schema of specs.
+struct SchemaRequest {
+  std::string plugin;    ///< the options of this plugin alone
+  std::string document;  ///< a name of schema_documents()
+  std::string folder;    ///< writes every generated file there and prints their names
+  bool merged = false;   ///< with the loaded plugins
+};
+
 /// The verbs of the command, each a function from arguments to what is to be printed. They read files and write none,
 /// except `schema --write`, `plan --write-lock` (or `-o`) and `init -o`.
 
@@ -37,8 +45,7 @@ Report explain_rule(const std::string& spec, const ModelPaths& model, const std:
 Report explain_code(const std::string& code, Format format);
 Report list_plugins(Format format, const Registry& registry);
 Report show_plugin(const std::string& name, Format format, const Registry& registry);
-/// `plugin` empty: the schema of specs. `folder` not empty: writes every generated file there and prints their names.
-Report schema(const std::string& plugin, const std::string& folder, Format format, const Registry& registry);
+Report schema(const SchemaRequest& request, Format format, const Registry& registry);
 Report manifest(const ModelPaths& model, Format format);
 /// `output` empty: the spec goes to stdout. `vars`: "n_head=12", "n_kv=4". An existing file is replaced only if
 /// `force`.

@@ -8,48 +8,6 @@
 
 namespace switchyard {
 
-namespace {
-
-bool is_identifier(std::string_view name) {
-  return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
-  });
-}
-
-std::string problems_of(const OptimizerDescriptor& descriptor) {
-  std::string out;
-  const auto problem = [&](std::string text) { out += (out.empty() ? "" : "; ") + std::move(text); };
-  if (!is_identifier(descriptor.name)) problem("the name must be made of a-z, 0-9 and _");
-  for (const auto& slot : descriptor.slots) {
-    if (!is_identifier(slot.name)) problem(fmt::format("slot `{}` must be named with a-z, 0-9 and _", slot.name));
-    if (slot.name == "master" || slot.name == "count")
-      problem(fmt::format("slot `{}` has a name that the executor uses itself", slot.name));
-    if (!slot.when.empty() && descriptor.table.find(slot.when) == nullptr) {
-      problem(fmt::format("slot `{}` depends on `{}`, which is not an option", slot.name, slot.when));
-    }
-    if (slot.shape == SlotShape::per_run && descriptor.traits.unit != Unit::run) {
-      problem(fmt::format("slot `{}` is per run but the unit is not a run", slot.name));
-    }
-    if (owner_slot(slot.shape) && !descriptor.needs_matrix()) {
-      problem(fmt::format("slot `{}` belongs to blocks but the plugin works on elements", slot.name));
-    }
-  }
-  if (descriptor.traits.unit == Unit::run && descriptor.traits.run < 1 && descriptor.traits.run_option.empty()) {
-    problem("the length of a run must be at least 1");
-  }
-  if (!descriptor.traits.run_option.empty()) {
-    const auto* option = descriptor.table.find(descriptor.traits.run_option);
-    if (option == nullptr || option->type != OptionType::integer || option->interval.low < 1) {
-      problem(fmt::format("`{}` must be an integer option of at least 1", descriptor.traits.run_option));
-    }
-  }
-  const auto* scale = descriptor.table.with_role(OptionRole::shape_scale);
-  if (scale != nullptr && scale->type != OptionType::choice) problem("the shape scale must be a choice");
-  return out;
-}
-
-}  // namespace
-
 std::vector<Slot> OptimizerDescriptor::active_slots(const OptionValues& values) const {
   std::vector<Slot> out;
   for (const auto& slot : slots) {
@@ -73,9 +31,11 @@ double OptimizerDescriptor::scale(const OptionValues& values, std::int64_t out, 
 
 void Registry::add(OptimizerDescriptor descriptor) {
   auto problems = problems_of(descriptor);
-  if (find(descriptor.name) != nullptr) problems += (problems.empty() ? "" : "; ") + std::string("the name is taken");
-  if (!problems.empty())
-    throw OptimizerError(fmt::format("plugin `{}` cannot be registered: {}", descriptor.name, problems));
+  if (find(descriptor.name) != nullptr) problems.emplace_back("the name is taken");
+  if (!problems.empty()) {
+    throw OptimizerError(
+        fmt::format("plugin `{}` cannot be registered: {}", descriptor.name, fmt::join(problems, "; ")));
+  }
   const auto at =
       std::upper_bound(optimizers_.begin(), optimizers_.end(), descriptor.name,
                        [](const std::string& name, const OptimizerDescriptor& other) { return name < other.name; });

@@ -70,6 +70,9 @@ struct OptimizerDescriptor {
   OptionTable table{};
   std::vector<Slot> slots{};
   Traits traits{};
+  /// What the plugin suggests to specs, as the text of a spec that may lack anything: an optimizer, rules with their
+  /// reasons, a fallback. Specs get it by `"extends": "plugin:NAME/defaults"` and never otherwise. "" for nothing.
+  std::string defaults{};
   /// FLOPs of transform for one block [out, in]; empty for plugins without transform, or loaded from JSON.
   std::function<double(std::int64_t out, std::int64_t in, const OptionValues&)> flops{};
   /// Most bytes that a call allocates at a time beside its stack of blocks [out, in] with `work` elements (plugins
@@ -83,6 +86,8 @@ struct OptimizerDescriptor {
   std::function<std::string(const OptionValues&)> check{};
   /// Makes the object that runs. Empty for descriptors loaded from JSON, with which one can plan but not run.
   std::function<std::unique_ptr<Optimizer>()> make{};
+  /// The file that describes it, when it is not part of this program; "" otherwise. For people.
+  std::string loaded_from{};
 
   /// Slots that exist under these options.
   std::vector<Slot> active_slots(const OptionValues& values) const;
@@ -94,11 +99,13 @@ struct OptimizerDescriptor {
   double scale(const OptionValues& values, std::int64_t out, std::int64_t in) const;
 };
 
+/// Everything in a descriptor that contradicts itself, a sentence each; empty for a good one.
+std::vector<std::string> problems_of(const OptimizerDescriptor& descriptor);
+
 /// The plugins of one program: an ordinary value. There is no global one.
 class Registry {
  public:
-  /// Throws OptimizerError if the name is empty, has other characters than [a-z0-9_], or is taken; or if a slot, role
-  /// or trait of the descriptor contradicts its options (each said in one message).
+  /// Throws OptimizerError if the name is taken or problems_of() finds something (all said in one message).
   void add(OptimizerDescriptor descriptor);
   const OptimizerDescriptor* find(std::string_view name) const;
   /// In order of name.

@@ -37,6 +37,20 @@ constexpr auto describe(of<AdamWOptions>) {
       option("arithmetic", &AdamWOptions::arithmetic, "Whose rounding to follow.").arithmetic());
 }
 
+constexpr const char* suggested = R"json({
+  "switchyard": 1,
+  "description": "AdamW for whatever no rule gives to another optimizer; gains and biases are not decayed.",
+  "optimizers": {
+    "adamw": {"plugin": "adamw", "lr": 0.0003, "options": {"betas": [0.9, 0.95]}}
+  },
+  "rules": [
+    {"id": "adamw-vectors", "match": {"ndim": "<=1"}, "use": "adamw", "set": {"wd_scale": 0}, "optional": true,
+     "note": "Norms, gains and biases have no second axis and are not pulled to zero."}
+  ],
+  "fallback": "adamw",
+  "policy": {"SWY-2006": "off"}
+})json";
+
 /// AdamW: the formulas and bits of kernels/adamw.h. Loshchilov, Hutter, "Decoupled Weight Decay Regularization", 2019.
 class AdamW final : public Optimizer {
  public:
@@ -67,5 +81,6 @@ SWITCHYARD_PLUGIN(adamw) {
       {.name = "adamw",
        .doc = "Adam with decoupled weight decay.",
        .slots = {{.name = "exp_avg"}, {.name = "exp_avg_sq"}, {.name = "max_exp_avg_sq", .when = "amsgrad"}},
-       .traits = {.unit = Unit::element, .master = true}}));
+       .traits = {.unit = Unit::element, .master = true},
+       .defaults = suggested}));
 }

@@ -20,6 +20,20 @@ constexpr auto describe(of<LionOptions>) {
       option("decay", &LionOptions::decay, "What the weight decay is multiplied by.").role(OptionRole::decay_mode));
 }
 
+constexpr const char* suggested = R"json({
+  "switchyard": 1,
+  "description": "Lion for whatever no rule gives to another optimizer; its steps have one size, so the learning rate is a third of AdamW's and the decay that much larger.",
+  "optimizers": {
+    "lion": {"plugin": "lion", "lr": 0.0001, "options": {"weight_decay": 0.1}}
+  },
+  "rules": [
+    {"id": "lion-vectors", "match": {"ndim": "<=1"}, "use": "lion", "set": {"wd_scale": 0}, "optional": true,
+     "note": "Norms, gains and biases have no second axis and are not pulled to zero."}
+  ],
+  "fallback": "lion",
+  "policy": {"SWY-2006": "off"}
+})json";
+
 /// Lion: with r() one rounding and g <- r(grad_scale g),
 ///   u = sign(r(r(b1 m) + r((1 - b1) g))), p <- r(r(p (1 - decay)) - r(lr u)), m <- r(r(b2 m) + r((1 - b2) g)).
 /// sign(0) is 0. Chen et al., "Symbolic Discovery of Optimization Algorithms", 2023.
@@ -62,5 +76,6 @@ SWITCHYARD_PLUGIN(lion) {
       describe_optimizer<Lion, LionOptions>({.name = "lion",
                                              .doc = "The sign of a gradient average, with decoupled weight decay.",
                                              .slots = {{.name = "exp_avg"}},
-                                             .traits = {.unit = Unit::element, .master = true, .scale_free = true}}));
+                                             .traits = {.unit = Unit::element, .master = true, .scale_free = true},
+                                             .defaults = suggested}));
 }

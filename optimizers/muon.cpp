@@ -144,6 +144,39 @@ class Muon final : public Optimizer {
   }
 };
 
+/// For maps inside numbered blocks: there a name or a shape shows what a tensor is. What it does not show (heads that
+/// are interleaved, routers, tables) is left to the fallback, or to rules that go over these.
+constexpr const char* suggested = R"json({
+  "switchyard": 1,
+  "description": "Muon for the linear maps and dense convolutions inside numbered blocks. What trains the rest is for the spec to say: see plugin:adamw/defaults.",
+  "optimizers": {
+    "muon": {"plugin": "muon", "lr": 0.02, "options": {"weight_decay": 0.01}}
+  },
+  "rules": [
+    {"id": "muon-fused-conv1d", "match": {"name": "{,**.}[0-9]*.**.c_attn.weight", "module": "Conv1D", "where": "fan_out == 3 * fan_in"},
+     "use": "muon", "matrix": {"split": {"axis": 1, "parts": 3}}, "optional": true,
+     "note": "Query, key and value are three maps, one after the other; Conv1D stores [in, out]."},
+    {"id": "muon-fused", "match": {"name": "{,**.}[0-9]*.**.c_attn.weight", "not": {"module": "Conv1D"}, "where": "fan_out == 3 * fan_in"},
+     "use": "muon", "matrix": {"split": {"axis": 0, "parts": 3}}, "optional": true,
+     "note": "The same, stored as [out, in]."},
+    {"id": "muon-linears", "match": {"name": "{,**.}[0-9]*.**", "ndim": 2, "where": "min(rows, cols) >= 16"},
+     "except": {"any": [
+       {"module": ["Embedding", "LSTM", "GRU", "RNN"]},
+       {"name": "**{bias,norm,norm.weight,embedding,embeddings,embedding.weight,embeddings.weight}"},
+       {"name": "**.{gate,router,wg,scores,classifier,lm_head,head}{,.weight}"},
+       {"name": "**.router.**"},
+       {"name": "**.{lora_*,A_log,time_*}{,.**}"},
+       {"name": "**.{c_attn,qkv,qkv_proj,query_key_value,Wqkv,in_proj,in_proj_weight,gate_up_proj,w12}{,.weight}"}]},
+     "use": "muon", "optional": true,
+     "note": "Linear maps of blocks. Not here: tables, routers, adapters, decay tables, and fused maps, which need a rule of their own with the split of the model."},
+    {"id": "muon-convolutions", "match": {"name": "{,**.}[0-9]*.**", "shape": ["*", ">=16", "*", "*"]},
+     "except": {"module": ["ConvTranspose2d", "Embedding"]},
+     "use": "muon", "matrix": {"out": [0], "in": [1, 2, 3]}, "optional": true,
+     "note": "Dense convolutions [out, in, kh, kw], flattened to [out, in kh kw]. With few input channels they are stems, depthwise or grouped: no matrices to speak of."}
+  ],
+  "policy": {"SWY-2006": "off"}
+})json";
+
 double flops(std::int64_t out, std::int64_t in, const OptionValues& values) {
   const auto m = static_cast<double>(std::min(out, in));
   const auto n = static_cast<double>(std::max(out, in));
@@ -179,6 +212,7 @@ SWITCHYARD_PLUGIN(muon) {
                                              .doc = "Momentum orthogonalized by Newton-Schulz iteration.",
                                              .slots = {{.name = "momentum"}},
                                              .traits = {.unit = Unit::matrix, .master = true, .scale_free = true},
+                                             .defaults = suggested,
                                              .flops = flops,
                                              .scratch = scratch,
                                              .resolved = resolved,

@@ -15,7 +15,7 @@ struct CodeInfo {
 /// Every code that this project reports; tests/sh/codes_test.sh compares the list with the sources. Numbers are stable:
 /// 00xx the command line, 10xx text and structure, 11xx options, schedules and the rest of the grammar, 20xx routing
 /// and views, 21xx the model, 30xx safetensors files, indices of shards and files of torch, 31xx lints and starter
-/// specs, 32xx comparisons of plans.
+/// specs, 32xx comparisons of plans, 33xx descriptions of plugins.
 inline constexpr CodeInfo diagnostic_codes[] = {
     {"SWY-0001", "a command line or a file that cannot be used"},
     {"SWY-0002", "a parameter that the model does not have"},
@@ -37,7 +37,14 @@ inline constexpr CodeInfo diagnostic_codes[] = {
     {"SWY-1020", "a broken name pattern"},
     {"SWY-1021", "`like` runs in a circle or changes the plugin"},
     {"SWY-1022", "conditions that no tensor can meet"},
-    {"SWY-1090", "a known key or value whose feature this build does not have"},
+    {"SWY-1090", "a kind of sink that this build does not have yet"},
+    {"SWY-1091", "`modular_norm`, which this build does not have yet"},
+    {"SWY-1092", "`monitors`, which this build does not have yet"},
+    {"SWY-1093", "`distributed`, which this build does not have yet"},
+    {"SWY-1094", "`checkpoint`, which this build does not have yet"},
+    {"SWY-1095", "`requires`, which this build does not have yet"},
+    {"SWY-1096", "`tag`, which this build does not have yet"},
+    {"SWY-1097", "a factor as an expression, which this build does not have yet"},
     {"SWY-1101", "an unknown option of a plugin"},
     {"SWY-1102", "an illegal value of an option"},
     {"SWY-1103", "options that do not fit together"},
@@ -54,6 +61,7 @@ inline constexpr CodeInfo diagnostic_codes[] = {
     {"SWY-1156", "`layer` in a spec without `layers`"},
     {"SWY-1160", "a preset or a file that `extends` cannot find"},
     {"SWY-1161", "`extends` runs in a circle or too far"},
+    {"SWY-1162", "`extends` names a plugin that suggests no rules"},
     {"SWY-2001", "a rule or an override matches no parameter"},
     {"SWY-2002", "a rule matches only what earlier rules take", Severity::warning},
     {"SWY-2003", "parameters that no rule takes"},
@@ -130,6 +138,8 @@ inline constexpr CodeInfo diagnostic_codes[] = {
     {"SWY-3202", "a lock or the index of a checkpoint that was edited or is damaged"},
     {"SWY-3203", "the document of a plan that could not be made"},
     {"SWY-3220", "a rule that the spec does not have"},
+    {"SWY-3300", "a loaded plugin whose name is taken"},
+    {"SWY-3301", "a description of a plugin that contradicts itself"},
 };
 
 /// The meaning of a code; empty if there is no such code.

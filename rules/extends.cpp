@@ -15,6 +15,15 @@ namespace {
 constexpr std::size_t most_depth = 16;
 constexpr std::size_t most_files = 256;
 constexpr std::string_view preset_prefix = "preset:";
+constexpr std::string_view plugin_prefix = "plugin:";
+constexpr std::string_view plugin_suffix = "/defaults";
+
+bool starts_with(const std::string& text, std::string_view prefix) { return text.substr(0, prefix.size()) == prefix; }
+
+/// "plugin:NAME/defaults"
+std::string defaults_of(const std::string& plugin) {
+  return fmt::format("{}{}{}", plugin_prefix, plugin, plugin_suffix);
+}
 
 std::vector<std::string> preset_names() {
   std::vector<std::string> out;
@@ -24,8 +33,8 @@ std::vector<std::string> preset_names() {
 
 class Extender {
  public:
-  Extender(const SpecFiles& files, Reader& read, Sources& texts, Documents& documents)
-      : files_(files), read_(read), texts_(texts), documents_(documents) {}
+  Extender(const Registry& registry, const SpecFiles& files, Reader& read, Sources& texts, Documents& documents)
+      : registry_(registry), files_(files), read_(read), texts_(texts), documents_(documents) {}
 
   Json whole(const Json& document, const std::string& file) {
     documents_.by_file.emplace(file, document);
@@ -49,8 +58,9 @@ class Extender {
 
  private:
   std::optional<Json> find(const Node& item, const std::string& reference, const std::string& file) {
-    const bool preset = reference.substr(0, preset_prefix.size()) == preset_prefix;
-    const auto path = preset ? reference : resolved(reference, file);
+    const bool preset = starts_with(reference, preset_prefix);
+    const bool plugin = starts_with(reference, plugin_prefix);
+    const auto path = preset || plugin ? reference : resolved(reference, file);
     const bool circle = std::find(chain_.begin(), chain_.end(), path) != chain_.end();
     if (circle || chain_.size() > most_depth || ++files_read_ > most_files) {
       auto& finding =
@@ -62,7 +72,9 @@ class Extender {
       finding.help = "remove one of the references";
       return std::nullopt;
     }
-    const auto text = preset ? preset_text(item, reference) : file_text(item, reference, path);
+    const auto text = preset   ? preset_text(item, reference)
+                      : plugin ? plugin_text(item, reference)
+                               : file_text(item, reference, path);
     if (!text) return std::nullopt;
     texts_[path] = *text;
     if (files_.sources != nullptr) (*files_.sources)[path] = *text;
@@ -95,10 +107,48 @@ class Extender {
     return std::nullopt;
   }
 
+  /// The plugins that suggest something.
+  std::vector<std::string> suggesting() const {
+    std::vector<std::string> out;
+    for (const auto& descriptor : registry_.optimizers()) {
+      if (!descriptor.defaults.empty()) out.push_back(descriptor.name);
+    }
+    return out;
+  }
+
+  std::optional<std::string> plugin_text(const Node& item, const std::string& reference) {
+    const auto rest = reference.substr(plugin_prefix.size());
+    const auto name = rest.substr(0, rest.find('/'));
+    const auto* descriptor = registry_.find(name);
+    if (descriptor == nullptr) {
+      auto& finding = read_.error("SWY-1017", fmt::format("there is no plugin `{}`", shown(name)), item.place());
+      finding.label = "unknown plugin";
+      const auto near = nearest(name, registry_.names());
+      const auto* suggests = near.empty() ? nullptr : registry_.find(near);
+      if (suggests != nullptr && !suggests->defaults.empty())
+        finding.help = fmt::format("did you mean `{}`?   ", defaults_of(near));
+      finding.help += fmt::format("(plugins that suggest rules: {})", listed(suggesting()));
+      return std::nullopt;
+    }
+    if (reference != defaults_of(name)) {
+      auto& finding =
+          read_.error("SWY-1160", fmt::format("`{}` is nothing that a plugin has", shown(reference)), item.place());
+      finding.label = "no such thing";
+      finding.help = fmt::format("write \"{}\"", defaults_of(name));
+      return std::nullopt;
+    }
+    if (!descriptor->defaults.empty()) return descriptor->defaults;
+    auto& finding = read_.error("SWY-1162", fmt::format("plugin `{}` suggests no rules", name), item.place());
+    finding.label = "it has no defaults";
+    finding.help = suggesting().empty() ? "write the rules in this spec, or extend a preset"
+                                        : fmt::format("(plugins that suggest rules: {})", listed(suggesting()));
+    return std::nullopt;
+  }
+
   std::optional<std::string> file_text(const Node& item, const std::string& reference, const std::string& path) {
     if (reference.empty()) {
       read_.error("SWY-1019", "an entry of `extends` is empty", item.place()).help =
-          "write \"preset:NAME\" or the path of a spec";
+          "write \"preset:NAME\", \"plugin:NAME/defaults\" or the path of a spec";
       return std::nullopt;
     }
     auto text = files_.read ? files_.read(path) : std::nullopt;
@@ -111,6 +161,7 @@ class Extender {
     return std::nullopt;
   }
 
+  const Registry& registry_;
   const SpecFiles& files_;
   Reader& read_;
   Sources& texts_;
@@ -121,9 +172,9 @@ class Extender {
 
 }  // namespace
 
-Json with_bases(const Json& root, const std::string& file, const SpecFiles& files, Reader& read, Sources& texts,
-                Documents& documents) {
-  return Extender(files, read, texts, documents).whole(root, file);
+Json with_bases(const Json& root, const std::string& file, const Registry& registry, const SpecFiles& files,
+                Reader& read, Sources& texts, Documents& documents) {
+  return Extender(registry, files, read, texts, documents).whole(root, file);
 }
 
 }  // namespace switchyard

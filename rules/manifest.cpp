@@ -126,6 +126,7 @@ std::optional<Manifest> read_manifest(std::string_view text, const std::string& 
     const Node root(*json);
     if (read.object(root, spots::manifest())) {
       read.version(root, "switchyard_manifest", "the manifest");
+      if (const auto schema = root.child("$schema")) read.text(*schema, "`$schema`");
       if (const auto model = read.require(root, "model", "the manifest"))
         out.model = read.text(*model, "`model`").value_or("");
       if (const auto source = root.child("source")) out.source = read.text(*source, "`source`").value_or("");

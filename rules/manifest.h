@@ -11,9 +11,9 @@
 namespace switchyard {
 
 /// A model described by a file: names, shapes, dtypes and ties, no weights.
-///   {"switchyard_manifest": 1, "model": str, "source"?: str, "parameters": [{"names": [str+], "shape": [int*],
-///   "dtype": str,
-///    "requires_grad"?: bool, "module"?: str, "storage"?: {"id": str, "offset": int, "strides": [int*]}}*]}
+///   {"switchyard_manifest": 1, "$schema"?: str, "model": str, "source"?: str, "parameters":
+///    [{"names": [str+], "shape": [int*], "dtype": str, "requires_grad"?: bool, "module"?: str,
+///      "storage"?: {"id": str, "offset": int, "strides": [int*]}}*]}
 /// `names`: all names of the tensor, the display name first. Without `storage`, entries are distinct tensors.
 struct Manifest {
   std::string model;

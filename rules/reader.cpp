@@ -98,9 +98,10 @@ std::string Reader::variable_at(const Span& span) const {
   return std::string(variable_name(written));
 }
 
-void Reader::unsupported(const std::string& feature, const Place& place) {
-  error("SWY-1090", fmt::format("`{}` is not supported by this build yet", feature), place).label =
-      "known, but not built in";
+void Reader::unsupported(const LaterFeature& feature, const Place& place) {
+  auto& finding = error(feature.code, fmt::format("`{}` is not supported by this build yet", feature.name), place);
+  finding.label = "known, but not built in";
+  finding.help = feature.instead;
 }
 
 void Reader::wrong_type(const Node& node, const std::string& what, const std::string& expected) {
@@ -128,8 +129,8 @@ bool Reader::object(const Node& node, const Spot& spot, const std::vector<std::s
   for (const auto& member : node.json().members()) {
     if (has(spot.keys, member.key) || has(extra, member.key)) continue;
     const Node child(node, member);
-    if (has(spot.unsupported, member.key)) {
-      unsupported(member.key, child.key_place());
+    if (const auto* feature = spot.later_key(member.key)) {
+      unsupported(*feature, child.key_place());
       continue;
     }
     auto& finding =

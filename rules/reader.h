@@ -94,8 +94,8 @@ class Reader {
   /// reported, since that is.
   Diagnostic& error(std::string code, std::string message, const Place& place);
   void wrong_type(const Node& node, const std::string& what, const std::string& expected);
-  /// SWY-1090.
-  void unsupported(const std::string& feature, const Place& place);
+  /// A feature of a later build, with its own code.
+  void unsupported(const LaterFeature& feature, const Place& place);
   /// A version key: must be the integer 1.
   bool version(const Node& object, std::string_view key, const std::string& what);
 

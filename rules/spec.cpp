@@ -110,7 +110,7 @@ std::optional<Spec> parse_spec(std::string_view text, const std::string& file, c
   if (json) {
     const bool extends = json->find("extends") != nullptr;
     draft.read.set_sources(&texts);
-    document = extends ? with_bases(*json, file, files, draft.read, texts, documents) : *json;
+    document = extends ? with_bases(*json, file, registry, files, draft.read, texts, documents) : *json;
     const auto* origins = extends ? &documents : nullptr;
     document = with_variables(document, origins, draft.read, variables);
     draft.read.set_variables(&variables);

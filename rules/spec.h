@@ -160,7 +160,4 @@ struct SpecFiles {
 std::optional<Spec> parse_spec(std::string_view text, const std::string& file, const Registry& registry,
                                Diagnostics& diagnostics, const SpecFiles& files = {});
 
-/// Keys of the grammar that this build refuses with SWY-1090, with the place where they are legal ("spec", "match").
-const std::vector<std::pair<std::string, std::string>>& unsupported_keys();
-
 }  // namespace switchyard

@@ -31,11 +31,12 @@ void read_sinks(SpecDraft& draft, const Node& sinks) {
     if (!read.object(node, spots::sink())) continue;
     SinkConfig sink;
     if (const auto kind = read.require(node, "kind", "a sink")) {
-      static const std::vector<std::string> later = {"console", "csv", "tensorboard"};
-      const bool known = kind->json().is(Json::Kind::string) &&
-                         std::find(later.begin(), later.end(), kind->json().as_string()) != later.end();
-      if (known) {
-        read.unsupported(kind->json().as_string(), kind->place());
+      const auto& later = later_sinks();
+      const auto known = std::find_if(later.begin(), later.end(), [&](const LaterFeature& feature) {
+        return kind->json().is(Json::Kind::string) && feature.name == kind->json().as_string();
+      });
+      if (known != later.end()) {
+        read.unsupported(*known, kind->place());
       } else {
         sink.kind = read.choice(*kind, "`kind`", {"jsonl"}).value_or("");
       }

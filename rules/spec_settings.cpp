@@ -74,7 +74,7 @@ std::optional<SpecSettings> read_settings(SpecDraft& draft, const Node& set, con
     const Node node(set, member);
     const bool factor = member.key == "lr_scale" || member.key == "wd_scale";
     if (factor && member.value.is(Json::Kind::object) && member.value.find("expr") != nullptr) {
-      read.unsupported("expr", node.place());
+      read.unsupported(later_expression(), node.place());
       good = false;
     } else if (factor) {
       const auto value = read.number(node, fmt::format("`{}`", member.key), at_least(0));

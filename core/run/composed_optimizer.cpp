@@ -222,12 +222,12 @@ void ComposedOptimizer::Impl::report(const GradCheck& check, const StepResult& r
   std::vector<MetricRecord> records;
   MetricRecord whole;
   whole.step = calls;
-  whole.values = {{"applied", result.applied ? 1.0 : 0.0},
-                  {"grad_norm", result.grad_norm},
-                  {"skipped_steps", static_cast<double>(skipped)},
-                  {"params_without_grad", static_cast<double>(check.without_grad.size())}};
+  whole.values = {{metrics::applied.name, result.applied ? 1.0 : 0.0},
+                  {metrics::grad_norm.name, result.grad_norm},
+                  {metrics::skipped_steps.name, static_cast<double>(skipped)},
+                  {metrics::params_without_grad.name, static_cast<double>(check.without_grad.size())}};
   if (!result.nonfinite.empty())
-    whole.texts.emplace_back("nonfinite", fmt::format("{}", fmt::join(result.nonfinite, " ")));
+    whole.texts.emplace_back(metrics::nonfinite.name, fmt::format("{}", fmt::join(result.nonfinite, " ")));
   records.push_back(whole);
   for (std::size_t g = 0; g < plan.groups.size(); ++g) {
     const auto& group = plan.groups[g];
@@ -238,21 +238,22 @@ void ComposedOptimizer::Impl::report(const GradCheck& check, const StepResult& r
     for (const auto& [name, schedule] : group.schedules) {
       if (name == "lr") factor = schedule(result.applied ? t - 1 : t);
     }
-    record.values.emplace_back("lr", group.lr * factor);
-    record.values.emplace_back("grad_norm", check.group_norms.empty() ? 0.0 : check.group_norms[g] / divisor);
+    record.values.emplace_back(metrics::lr.name, group.lr * factor);
+    record.values.emplace_back(metrics::grad_norm.name,
+                               check.group_norms.empty() ? 0.0 : check.group_norms[g] / divisor);
     if (measure != nullptr) {
       const auto update = measure->update_rms(g);
       const auto param = measure->param_rms(g);
-      record.values.emplace_back("update_rms", update);
-      record.values.emplace_back("param_rms", param);
-      record.values.emplace_back("update_to_weight", param > 0 ? update / param : 0.0);
+      record.values.emplace_back(metrics::update_rms.name, update);
+      record.values.emplace_back(metrics::param_rms.name, param);
+      record.values.emplace_back(metrics::update_to_weight.name, param > 0 ? update / param : 0.0);
     }
-    record.values.emplace_back("skipped_steps", static_cast<double>(skipped));
+    record.values.emplace_back(metrics::skipped_steps.name, static_cast<double>(skipped));
     std::int64_t idle = 0;
     for (const auto& parameter : parameters) {
       if (!parameter.frozen() && parameter.group == g && check.active[parameter.order] == 0) ++idle;
     }
-    record.values.emplace_back("params_without_grad", static_cast<double>(idle));
+    record.values.emplace_back(metrics::params_without_grad.name, static_cast<double>(idle));
     records.push_back(std::move(record));
   }
   for (const auto& sink : sinks) {

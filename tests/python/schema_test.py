@@ -81,8 +81,24 @@ over_a_preset = {"switchyard": 1, "extends": "preset:mlp", "vars": {"weight_deca
                  "optimizers": {"rest": {"lr": 0.1}}, "rules": [{"id": "vectors", "disabled": True}]}
 
 
+def shipped():
+    """Every spec of the repository that stands by itself or on presets, and what plugins suggest."""
+    for path in sorted([*(source / "examples").rglob("*.json"), *(source / "schemas" / "presets").glob("*.json")]):
+        document = json.loads(path.read_text())
+        if "switchyard" in document:
+            yield str(path.relative_to(source)), document
+    for plugin in json.loads((source / "schemas" / "plugins.json").read_text())["plugins"]:
+        if "defaults" in plugin:
+            yield f"plugin:{plugin['name']}/defaults", {**plugin["defaults"], "extends": "plugin:adamw/defaults"}
+
+
 def mutations():
     yield "as it is", spec
+    yield from shipped()
+    for key in ("modular_norm", "monitors", "distributed", "checkpoint", "requires"):
+        yield f"{key} of a later build", {**spec, key: {}}
+    yield "a tag of a later build", {**spec, "rules": [{"id": "t", "match": {"tag": "x"}, "use": "rest"}, *spec["rules"]]}
+    yield "an expression of a later build", {**spec, "overrides": [{"id": "o", "match": {"ndim": 1}, "set": {"lr_scale": {"expr": "1"}}}]}
     yield "a spec over a preset", over_a_preset
     yield "a list of presets", {**over_a_preset, "extends": ["preset:mlp"]}
     yield "the same over nothing", {key: value for key, value in over_a_preset.items() if key != "extends"}
@@ -141,6 +157,9 @@ for (what, document), file, good in zip(cases, files, accepted):
         wrong.append(f"{what}: refused with {sorted(found)}, but the schema accepts it")
 if not accepted[0]:
     wrong.append(f"the sample is refused: {codes.get(files[0])}")
+for (what, _), file, good in list(zip(cases, files, accepted))[1:1 + len(list(shipped()))]:
+    if not good:
+        wrong.append(f"{what}: refused with {codes.get(file)}")
 refused_by_both = sum(1 for (_, document), good in zip(cases, accepted) if not good and not validator.is_valid(document))
 if refused_by_both < len(cases) // 2:
     wrong.append(f"only {refused_by_both} of {len(cases)} mutations are refused by both: the comparison says little")

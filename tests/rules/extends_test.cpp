@@ -20,7 +20,7 @@ struct Outcome {
   Sources sources;
 };
 
-Outcome parse(const Files& files, const std::string& name) {
+Outcome parse(const Files& files, const std::string& name, const Registry& registry = test::registry()) {
   Outcome out;
   out.sources[name] = files.at(name);
   const SpecFiles access{[&](const std::string& path) -> std::optional<std::string> {
@@ -28,7 +28,7 @@ Outcome parse(const Files& files, const std::string& name) {
                            return found == files.end() ? std::nullopt : std::optional(found->second);
                          },
                          &out.sources};
-  out.spec = parse_spec(files.at(name), name, test::registry(), out.diagnostics, access);
+  out.spec = parse_spec(files.at(name), name, registry, out.diagnostics, access);
   return out;
 }
 
@@ -127,6 +127,75 @@ TEST_CASE("extends: many references to one file are read once too often at most,
   CHECK_FALSE(outcome.spec);
   for (const auto& item : outcome.diagnostics.items()) CHECK(item.code == "SWY-1161");
   CHECK(outcome.diagnostics.items().size() >= 1);
+}
+
+TEST_CASE("extends: what a plugin suggests comes in like a file, and only when it is named") {
+  const auto silent = test::registry();
+  Registry registry;
+  for (auto descriptor : silent.optimizers()) {
+    if (descriptor.name == "muon") {
+      descriptor.defaults = R"({"switchyard": 1, "optimizers": {"muon": {"plugin": "muon", "lr": 0.02}},
+        "rules": [{"id": "m", "match": {"ndim": 2}, "use": "muon"}]})";
+    }
+    registry.add(std::move(descriptor));
+  }
+  const std::string spec = R"({"switchyard": 1, "extends": ["plugin:muon/defaults"], "fallback": "freeze"})";
+  const auto outcome = parse({{"a.json", spec}}, "a.json", registry);
+  REQUIRE_MESSAGE(outcome.spec, render(outcome.diagnostics, outcome.sources));
+  REQUIRE(outcome.spec->rules.size() == 1);
+  CHECK(outcome.spec->rules[0].place.span.file == "plugin:muon/defaults");
+  CHECK(outcome.spec->rules[0].place.pointer == "/rules/0/id");
+  CHECK(outcome.sources.count("plugin:muon/defaults") == 1);
+  // A spec that does not name it has the same hashes with a plugin that suggests and with one that does not.
+  const auto table = test::table(test::gpt2(1));
+  const auto hashes_with = [&](const Registry& plugins) {
+    Diagnostics diagnostics;
+    const auto plain = parse({{"a.json", base}}, "a.json", plugins);
+    const auto plan = make_plan(*plain.spec, table, plugins, diagnostics);
+    return plan->state_hash + plan->plan_hash;
+  };
+  CHECK(hashes_with(registry) == hashes_with(silent));
+}
+
+TEST_CASE("extends: a reference to a plugin that leads nowhere, or to something broken, is one error") {
+  auto registry = test::registry();
+  const auto add = [&](const std::string& name, const std::string& defaults) {
+    OptimizerDescriptor descriptor;
+    descriptor.name = name;
+    descriptor.defaults = defaults;
+    registry.add(std::move(descriptor));
+  };
+  add("good", R"({"switchyard": 1})");
+  add("circle", R"({"switchyard": 1, "extends": "plugin:circle/defaults"})");
+  add("newer", R"({"switchyard": 2})");
+  add("broken", R"({"switchyard": 1,
+  "rules": [{"id": "m", "match": {"ndin": 2}, "use": "o"}]})");
+  const auto one = [&](const std::string& reference, const std::string& code, const std::string& file,
+                       const std::string& pointer, const std::string& says) {
+    const auto text = R"({"switchyard": 1, "optimizers": {"o": {"plugin": "good", "lr": 1}}, "fallback": "o",
+      "extends": [")" +
+                      reference + "\"]}";
+    const auto outcome = parse({{"a.json", text}}, "a.json", registry);
+    const auto page = render(outcome.diagnostics, outcome.sources);
+    INFO(page);
+    CHECK_FALSE(outcome.spec);
+    REQUIRE(outcome.diagnostics.items().size() == 1);
+    const auto& item = outcome.diagnostics.items()[0];
+    CHECK(item.code == code);
+    CHECK(item.place.span.file == file);
+    CHECK(item.place.pointer == pointer);
+    CHECK(page.find(says) != std::string::npos);
+  };
+  one("plugin:goood/defaults", "SWY-1017", "a.json", "/extends/0", "did you mean `plugin:good/defaults`?");
+  one("plugin:/defaults", "SWY-1017", "a.json", "/extends/0",
+      "plugins that suggest rules: broken, circle, good, newer");
+  one("plugin:muon/defaults", "SWY-1162", "a.json", "/extends/0", "plugins that suggest rules: broken, circle, good");
+  one("plugin:good", "SWY-1160", "a.json", "/extends/0", "write \"plugin:good/defaults\"");
+  one("plugin:good/default", "SWY-1160", "a.json", "/extends/0", "write \"plugin:good/defaults\"");
+  one("plugin:circle/defaults", "SWY-1161", "plugin:circle/defaults", "/extends", "circle");
+  one("plugin:newer/defaults", "SWY-1014", "plugin:newer/defaults", "/switchyard", "must be 1");
+  one("plugin:broken/defaults", "SWY-1011", "plugin:broken/defaults", "/rules/0/match/ndin",
+      "plugin:broken/defaults:2:");
 }
 
 TEST_CASE("presets: every one is a whole spec of this build") {
