@@ -157,8 +157,9 @@ class CommandLine {
              "  switchyard lint spec.json --model model.safetensors --max-warnings 0",
              [this](const Registry& registry) { return lint_spec(spec_, model_, max_warnings_, format(), registry); });
     lint_verb->add_option("SPEC", spec_, "Spec file")->required();
-    lint_verb->add_option("--model", model_,
-                          "A manifest, or a safetensors file; without it only what names show is looked at");
+    auto* linted = add_model(*lint_verb, false);
+    linted->description(linted->get_description() + "; without a model only what names show is looked at");
+    add_plugins(*lint_verb);
     lint_verb
         ->add_option("--max-warnings", max_warnings_, "Exit with 1 if there are more (default: any number is fine)")
         ->check(CLI::NonNegativeNumber);
