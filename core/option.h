@@ -66,10 +66,10 @@ using OptionValues = std::vector<std::pair<std::string, OptionValue>>;
 /// written gets a list of its own.
 class SharedOptions {
  public:
-  SharedOptions() : SharedOptions(OptionValues{}) {}
+  SharedOptions() : SharedOptions(OptionValues{}) {}  // NOLINTNEXTLINE(google-explicit-constructor)
   SharedOptions(OptionValues values) : values_(std::make_shared<const OptionValues>(std::move(values))) {}
 
-  operator const OptionValues&() const { return *values_; }
+  operator const OptionValues&() const { return *values_; }  // NOLINT(google-explicit-constructor)
   /// Sets the option `name`, which must be there.
   void set(std::string_view name, OptionValue value);
   bool empty() const { return values_->empty(); }
