@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 
 #include "cli/files.h"
@@ -65,6 +66,12 @@ class ModelReader {
   }
 
  private:
+  /// A shard as the index names it.
+  struct Named {
+    long long tensors = 0;
+    const ShardIndex::Entry* first = nullptr;
+  };
+
   bool failed() const { return unreadable_ || diagnostics_.count(Severity::error) != before_; }
 
   /// `name`: what the part is called in messages about several parts.
@@ -87,6 +94,13 @@ class ModelReader {
   }
 
   void read_text(const std::string& path, const std::string& name) {
+    if (shard_ != nullptr) {  // an index that names itself would be read for ever
+      auto& finding = diagnostics_.error("SWY-3010", fmt::format("{} is no file of tensors", shown_path(path)),
+                                         shard_->first->place);
+      finding.label = fmt::format("should hold {}", counted(shard_->tensors, "tensor"));
+      finding.help = "an index names safetensors files, or files that torch saved";
+      return;
+    }
     auto read = read_file(path, diagnostics_);
     unreadable_ = unreadable_ || read.unreadable;
     if (!read.text) return;
@@ -105,30 +119,30 @@ class ModelReader {
     const auto index = read_shard_index(text, shown_path(path), diagnostics_);
     if (!index) return;
     const auto begin = shards_.size();
+    std::unordered_map<std::string_view, Named> named;
+    for (const auto& entry : index->entries) {
+      auto& shard = named[entry.shard];
+      if (shard.tensors++ == 0) shard.first = &entry;
+    }
     for (const auto& shard : index->shards) {
       const auto file = std::filesystem::path(path).parent_path() / shard;
       Diagnostics opening;
       if (open_file(file.string(), opening).source) {
+        shard_ = &named.at(shard);
         read_file_of(file.string(), shard);
+        shard_ = nullptr;
       } else {
-        missing(*index, shard, opening);
+        missing(named.at(shard), opening);
       }
     }
     check_shards(*index, {shards_.begin() + static_cast<std::ptrdiff_t>(begin), shards_.end()}, diagnostics_);
     source_ += ", sharded";
   }
 
-  void missing(const ShardIndex& index, const std::string& shard, const Diagnostics& opening) {
+  void missing(const Named& shard, const Diagnostics& opening) {
     unreadable_ = true;
-    std::size_t tensors = 0;
-    const ShardIndex::Entry* first = nullptr;
-    for (const auto& entry : index.entries) {
-      if (entry.shard != shard) continue;
-      if (first == nullptr) first = &entry;
-      ++tensors;
-    }
-    auto& finding = diagnostics_.error("SWY-3010", opening.items().front().message, first->place);
-    finding.label = fmt::format("should hold {}", counted(static_cast<long long>(tensors), "tensor"));
+    auto& finding = diagnostics_.error("SWY-3010", opening.items().front().message, shard.first->place);
+    finding.label = fmt::format("should hold {}", counted(shard.tensors, "tensor"));
     finding.help = "the files that an index names lie in its folder";
   }
 
@@ -143,6 +157,7 @@ class ModelReader {
   std::vector<Shard> shards_;
   std::optional<Model> manifest_;
   std::string source_;
+  const Named* shard_ = nullptr;  ///< that is being read
   bool unreadable_ = false;
 };
 

@@ -24,8 +24,9 @@ struct ModelResult {
 };
 
 /// Each path is a manifest, a safetensors file, an index of shards (`weight_map`; its shards are read too) or a file
-/// that torch saved (TorchScript, a module, a state_dict); what it is shows in its first bytes. Several paths are parts
-/// of one model. The texts of manifests and indices go to `sources`.
+/// that torch saved (TorchScript, a module, a state_dict): files of torch are known by their first bytes, safetensors
+/// by those or their name, indices by `weight_map` or a name that ends in .index.json. Several paths are parts of one
+/// model. The texts of manifests and indices go to `sources`.
 ModelResult read_model(const ModelPaths& paths, Sources& sources, Diagnostics& diagnostics);
 
 /// "a.safetensors", or "a.safetensors and 2 more".

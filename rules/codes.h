@@ -108,7 +108,7 @@ inline constexpr CodeInfo diagnostic_codes[] = {
     {"SWY-3007", "an impossible shape in a safetensors header"},
     {"SWY-3008", "offsets in a safetensors header do not fit shape, dtype or file"},
     {"SWY-3009", "holes, overlaps or trailing bytes in a safetensors file"},
-    {"SWY-3010", "a file that an index of shards names cannot be read"},
+    {"SWY-3010", "a file that an index of shards names cannot be read as one"},
     {"SWY-3011", "an index of shards and its files disagree"},
     {"SWY-3020", "a file of torch that is not a whole zip archive"},
     {"SWY-3021", "a record of a torch archive that is missing, damaged or not to be read"},

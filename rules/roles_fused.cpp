@@ -255,11 +255,7 @@ bool fuse_gates(const Outline& outline, const OutlineEntry& entry, ParameterRole
 /// The stream's width is what norms or most maps of the layer have; a latent of low rank has two maps at most.
 bool reads_the_stream(const RoleModel& model, const OutlineEntry& entry, std::int64_t in) {
   if (in == model.outline.width(entry)) return true;
-  const auto& entries = model.outline.entries();
-  return 3 <= std::count_if(entries.begin(), entries.end(), [&](const OutlineEntry& other) {
-           return other.info != entry.info && other.layer == entry.layer && other.ndim() == 2 && other.leaf != "bias" &&
-                  (other.size(0) == in || other.size(1) == in);
-         });
+  return model.maps_with_axis(entry.layer, in) > 3;  // three beside this one
 }
 
 /// A whole number of the stream's widths that nothing in the model reads as it is: several maps under a name that says

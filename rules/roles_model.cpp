@@ -27,6 +27,10 @@ RoleModel::RoleModel(const ParameterTable& table, const HeadCounts& counts) : ou
     if (entry.ndim() >= 2 || is_norm(entry)) {
       for (const auto size : entry.info->shape) having_axis_[size].insert(name);
     }
+    if (entry.ndim() == 2 && entry.leaf != "bias") {
+      ++maps_with_axis_[{entry.layer, entry.size(0)}];
+      if (entry.size(1) != entry.size(0)) ++maps_with_axis_[{entry.layer, entry.size(1)}];
+    }
     if (entry.ndim() == 2 && entry.info->module.empty() && !entry.bare && entry.leaf == "weight") {
       votes[entry.layer] += bias_says(entry);
       votes["*"] += bias_says(entry);
@@ -49,6 +53,11 @@ bool RoleModel::read_elsewhere(const OutlineEntry& entry, std::int64_t size) con
 }
 
 const std::vector<int>& RoleModel::alike(const OutlineEntry& entry) const { return alike_.at(in_any_layer(entry)); }
+
+int RoleModel::maps_with_axis(const std::string& layer, std::int64_t size) const {
+  const auto found = maps_with_axis_.find({layer, size});
+  return found == maps_with_axis_.end() ? 0 : found->second;
+}
 
 int RoleModel::bias_says(const OutlineEntry& entry) const {
   const auto* bias = outline.bias_of(entry);

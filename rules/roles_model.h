@@ -23,6 +23,8 @@ struct RoleModel {
   /// Tensors whose names differ from this one's in the numbers of the layer only, itself included; numbers in
   /// `outline.entries()`.
   const std::vector<int>& alike(const OutlineEntry& entry) const;
+  /// Matrices of a layer that have an axis of this size.
+  int maps_with_axis(const std::string& layer, std::int64_t size) const;
   /// +1: the outputs are axis 0, -1: axis 1, 0: the bias does not show it (or there is none).
   int bias_says(const OutlineEntry& entry) const;
 
@@ -37,6 +39,7 @@ struct RoleModel {
  private:
   std::map<std::string, std::vector<int>> alike_;              ///< by the name without the layer's numbers
   std::map<std::int64_t, std::set<std::string>> having_axis_;  ///< size -> such names
+  std::map<std::pair<std::string, std::int64_t>, int> maps_with_axis_;
 };
 
 /// Parts of `classify`, by the kind of tensor. Each fills the role of one tensor.

@@ -22,7 +22,7 @@ std::int64_t slot_elements(const PlannedParameter& parameter, const OptimizerDes
       return numel;
     case SlotShape::per_run: {
       const auto run = descriptor.run_length(parameter.settings);
-      return (numel + run - 1) / run;
+      return numel / run + (numel % run != 0 ? 1 : 0);
     }
     case SlotShape::per_out_row:
       return over_blocks(parameter, [](const auto& part) { return part.out; });

@@ -34,3 +34,19 @@ TEST_CASE("manifest: of a bad model, nothing on stdout, or the one document of a
   CHECK(json.exit == 1);
   CHECK(json.json().at("diagnostics").size() >= 1);
 }
+
+TEST_CASE("manifest: an index names files of tensors, not itself and no manifest") {
+  const Folder folder;
+  folder.write("gpt2.json", manifest_of("gpt2-124m", gpt2()));
+  const auto refused = [&](const std::string& map, const std::string& shard) {
+    const auto result = run({"manifest", folder.write("m.index.json", R"({"weight_map": )" + map + "}")});
+    INFO(map, result.err);
+    CHECK(result.exit == 1);
+    CHECK(result.out.empty());
+    CHECK(result.complains("error[SWY-3010]"));
+    CHECK(result.complains(shard + " is no file of tensors"));
+  };
+  refused(R"({"a": "m.index.json"})", "m.index.json");
+  refused(R"({"a": "m.index.json", "b": "./m.index.json"})", "m.index.json");
+  refused(R"({"wte.weight": "gpt2.json"})", "gpt2.json");
+}
