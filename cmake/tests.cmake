@@ -40,6 +40,7 @@ set(switchyard_test_properties TIMEOUT 600 ENVIRONMENT "${test_environment}")
 file(GLOB fuzz_targets CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/fuzz/*.cpp)
 list(REMOVE_ITEM fuzz_targets ${PROJECT_SOURCE_DIR}/tests/fuzz/entry.cpp)
 switchyard_tests(plan_tests FOLDERS core rules LINK switchyard_plan HELPERS ${fuzz_targets})
+switchyard_use_plan_pch(plan_tests)
 
 file(GLOB probes CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/probes/*.cpp ${PROJECT_SOURCE_DIR}/tests/support/conformance*.cpp)
 switchyard_tests(run_tests FOLDERS kernels run optimizers ONLY "${SWITCHYARD_TENSOR_TESTS}" LINK switchyard HELPERS ${probes})
