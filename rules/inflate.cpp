@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 #include <vector>
 
 namespace switchyard {
@@ -127,7 +128,8 @@ bool stored_block(Bits& bits, std::size_t size, std::string& out) {
   return !bits.ended();
 }
 
-bool fixed_block(Bits& bits, std::size_t size, std::string& out) {
+/// The codes of fixed blocks: one for literals and lengths, one for distances.
+std::pair<Huffman, Huffman> fixed_codes() {
   std::array<int, 288> lengths{};
   for (std::size_t i = 0; i < lengths.size(); ++i) lengths[i] = i < 144 ? 8 : i < 256 ? 9 : i < 280 ? 7 : 8;
   std::array<int, 30> distances{};
@@ -135,7 +137,13 @@ bool fixed_block(Bits& bits, std::size_t size, std::string& out) {
   Huffman literal, distance;
   literal.build(lengths.data(), static_cast<int>(lengths.size()));
   distance.build(distances.data(), static_cast<int>(distances.size()));  // two codes of 5 bits stay unused
-  return read_symbols(bits, literal, distance, size, out);
+  return {std::move(literal), std::move(distance)};
+}
+
+bool fixed_block(Bits& bits, std::size_t size, std::string& out) {
+  // Blocks can be empty: to build the codes for each would cost thousands of steps for 10 bits of input.
+  static const auto codes = fixed_codes();
+  return read_symbols(bits, codes.first, codes.second, size, out);
 }
 
 bool dynamic_block(Bits& bits, std::size_t size, std::string& out) {

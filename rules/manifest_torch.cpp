@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "rules/pickle.h"
@@ -18,10 +19,17 @@ namespace {
 using Kind = PickleValue::Kind;
 
 constexpr std::string_view script_prefix = "__torch__.";
-/// A tree of modules deeper or larger than this is a trap: shared modules can be reached on exponentially many ways.
+constexpr std::string_view custom_prefix = "__torch__.torch.classes.";  // written in C++: no source, any state
+/// A tree of modules deeper or larger than this is a trap: what is shared can be reached on exponentially many ways.
 constexpr int deepest_module = 100;
-constexpr std::size_t most_visits = 1'000'000;
+constexpr std::size_t most_visits = 8'000'000;
+constexpr std::size_t most_parameters = 1'000'000;
 constexpr std::size_t most_name_bytes = std::size_t{256} << 20;
+/// After this many findings the rest is not read.
+constexpr int most_problems = 50;
+constexpr std::size_t most_listed = 10;
+/// Keys under which a checkpoint keeps its model beside tensors that are none of it.
+constexpr std::string_view model_keys[] = {"model", "state_dict", "model_state_dict"};
 
 std::string last_part(const std::string& name) { return name.substr(name.rfind('.') + 1); }
 
@@ -41,7 +49,8 @@ class TorchReader {
     if (is_script(top)) {
       out_.kind = "TorchScript";
       walk(top, "", 0, true);
-    } else if (state_of(top) != nullptr && pickle_.find(*state_of(top), "_parameters") != nullptr) {
+    } else if (class_of(top) != nullptr && state_of(top) != nullptr &&
+               pickle_.find(*state_of(top), "_parameters") != nullptr) {
       out_.kind = "pickled module";
       walk(top, "", 0, false);
     } else {
@@ -59,6 +68,7 @@ class TorchReader {
  private:
   Diagnostic& problem(const std::string& code, const std::string& message, const std::string& subject = "") {
     failed_ = true;
+    ++problems_;
     auto& finding = diagnostics_.error(code, message, {{file_, 0, 0}, ""});
     finding.subject = subject;
     return finding;
@@ -79,13 +89,21 @@ class TorchReader {
     return state.kind == Kind::dict ? &state : nullptr;
   }
 
+  bool is_custom(const PickleValue& value) const {
+    const auto* name = class_of(value);
+    return name != nullptr && name->compare(0, custom_prefix.size(), custom_prefix) == 0;
+  }
+
   void add(const PickleValue& value, const std::string& name, const std::string& module, bool trainable) {
+    if (out_.parameters.size() == most_parameters) return too_large();
     std::string why;
     auto tensor = read_torch_tensor(pickle_, value, archive_, root_, why);
     if (!tensor) {
-      problem("SWY-3024", fmt::format("tensor `{}` cannot be read: {}", printable(name), why), name);
+      problem("SWY-3024", fmt::format("tensor `{}` cannot be read: {}", printable(name), printable(why)), name);
       return;
     }
+    // One tensor can be reached under a million names, each with a copy of these.
+    spend(module.size() + tensor->info.storage->id.size() + 16 * tensor->info.shape.size());
     auto& info = out_.parameters.emplace_back(std::move(tensor->info));
     info.names = {name};
     info.module = module;
@@ -94,20 +112,25 @@ class TorchReader {
 
   /// Own parameters first, then the modules below, in the order in which they were registered.
   void walk(const PickleValue& module, const std::string& prefix, int depth, bool script) {
-    if (!room(prefix, depth)) return;
-    const auto* state = state_of(module);
-    if (state == nullptr) return;
+    if (depth > deepest_module) return too_large();
     const auto& type = *class_of(module);
     const auto* names = script ? classes_.parameters(type, diagnostics_) : nullptr;
     if (script && names == nullptr) {
       failed_ = true;
+      ++problems_;
+      return;
+    }
+    const auto* state = state_of(module);
+    if (state == nullptr) {
+      // A scripted class with a state of its own making keeps no parameters, unless it says so.
+      if (!script || !names->empty()) unreadable_module(prefix, type);
       return;
     }
     // The class of everything that LibTorch's torch::save writes; it says nothing.
     const auto shown = script && last_part(type) == "Module" ? std::string() : last_part(type);
     const auto* own = script ? state : pickle_.find(*state, "_parameters");
     const auto* below = script ? state : pickle_.find(*state, "_modules");
-    each(own, [&](const std::string& key, const PickleValue& value) {
+    each(own, prefix, [&](const std::string& key, const PickleValue& value) {
       const bool wanted = !script || names->count(key) > 0;
       if (!wanted || value.kind == Kind::none) return;  // a bias that is not there
       if (is_torch_tensor(pickle_, value)) {
@@ -116,51 +139,113 @@ class TorchReader {
         problem("SWY-3024", fmt::format("parameter `{}` is no tensor", printable(prefix + key)), prefix + key);
       }
     });
-    each(below, [&](const std::string& key, const PickleValue& value) {
-      if (script ? is_script(value) : class_of(value) != nullptr) walk(value, prefix + key + ".", depth + 1, script);
+    each(below, prefix, [&](const std::string& key, const PickleValue& value) {
+      const auto inner = prefix + key + ".";
+      if (script ? is_script(value) && !is_custom(value) : class_of(value) != nullptr) {
+        walk(value, inner, depth + 1, script);
+      } else if (!script && value.kind != Kind::none) {
+        unreadable_module(inner, "");
+      }
     });
+    unnamed(own, prefix, true);
+    if (below != own) unnamed(below, prefix, true);
   }
 
-  bool room(const std::string& prefix, int depth) {
-    name_bytes_ += prefix.size();
-    if (depth <= deepest_module && ++visits_ <= most_visits && name_bytes_ <= most_name_bytes) return true;
-    if (!failed_) problem("SWY-3023", "the modules of the archive are nested without end, or number over a million");
-    return false;
+  void unreadable_module(const std::string& prefix, const std::string& type) {
+    const auto name = prefix.substr(0, prefix.empty() ? 0 : prefix.size() - 1);
+    problem("SWY-3024",
+            fmt::format("module `{}`{} does not keep its attributes in a dict: its parameters cannot be read",
+                        printable(name), type.empty() ? "" : fmt::format(" of class `{}`", printable(type))),
+            name);
+  }
+
+  void too_large() {
+    if (!stopped_) {
+      problem("SWY-3023", fmt::format("the modules of the archive are nested without end, or have more than {} "
+                                      "parameters, {} attributes or {} bytes of names and shapes",
+                                      most_parameters, most_visits, most_name_bytes));
+    }
+    stopped_ = true;
+  }
+  /// Takes one visit off what is left; false once nothing is.
+  bool spend(std::size_t name_bytes) {
+    name_bytes_ += name_bytes;
+    if (++visits_ > most_visits || name_bytes_ > most_name_bytes) too_large();
+    return !stopped_ && problems_ < most_problems;
   }
 
   template <class Visit>
-  void each(const PickleValue* dict, Visit&& visit) const {
+  void each(const PickleValue* dict, const std::string& prefix, Visit&& visit) {
     for (std::size_t i = 0; dict != nullptr && dict->kind == Kind::dict && i + 1 < dict->items.size(); i += 2) {
-      if (pickle_[dict->items[i]].kind == Kind::text) visit(pickle_.text(dict->items[i]), pickle_[dict->items[i + 1]]);
+      const auto& key = pickle_[dict->items[i]];
+      if (!spend(prefix.size() + key.text.size())) return;
+      if (key.kind == Kind::text) visit(key.text, pickle_[dict->items[i + 1]]);
+    }
+  }
+  /// Reports tensors (and modules) under keys that are no texts: without it they would be missing and nobody told.
+  void unnamed(const PickleValue* dict, const std::string& prefix, bool modules) {
+    for (std::size_t i = 0; dict != nullptr && dict->kind == Kind::dict && i + 1 < dict->items.size(); i += 2) {
+      if (!spend(0)) return;
+      const auto& value = pickle_[dict->items[i + 1]];
+      if (pickle_[dict->items[i]].kind == Kind::text) continue;
+      if (!is_torch_tensor(pickle_, value) && !(modules && class_of(value) != nullptr)) continue;
+      problem("SWY-3024", fmt::format("a tensor or module in {} has a key that is no text of UTF-8 without U+0000",
+                                      prefix.empty() ? "the file" : fmt::format("`{}`", printable(prefix))));
     }
   }
 
-  bool has_tensors(const PickleValue& value) const {
-    bool found = false;
-    each(&value, [&](const std::string&, const PickleValue& item) { found = found || is_torch_tensor(pickle_, item); });
-    return found;
+  /// A dict of tensors under names, readable or not; whole numbers are none (an optimizer counts its parameters).
+  bool has_tensors(const PickleValue& value) {
+    for (std::size_t i = 0; value.kind == Kind::dict && i + 1 < value.items.size() && spend(0); i += 2) {
+      const auto kind = pickle_[value.items[i]].kind;
+      const bool named = kind == Kind::text || kind == Kind::other;
+      if (named && is_torch_tensor(pickle_, pickle_[value.items[i + 1]])) return true;
+    }
+    return false;
+  }
+
+  /// True for what a checkpoint keeps beside its model: a best score, the state of a generator of random numbers.
+  bool beside_a_model(const PickleValue& value) const {
+    std::string why;
+    const auto tensor = read_torch_tensor(pickle_, value, archive_, root_, why);
+    if (!tensor) return false;
+    const auto& shape = tensor->info.shape;
+    return tensor->info.dtype_name == "uint8" ||
+           std::all_of(shape.begin(), shape.end(), [](std::int64_t size) { return size == 1; });
   }
 
   void read_state_dict(const PickleValue& top) {
     const auto* dict = &top;
-    if (!has_tensors(top)) {
-      std::vector<std::string> keys;
-      each(&top, [&](const std::string& key, const PickleValue& value) {
-        if (!has_tensors(value)) return;
-        keys.push_back(printable(key));
+    std::vector<std::string> keys;  // of dicts of tensors
+    bool tensors = false, others = false;
+    each(&top, "", [&](const std::string& key, const PickleValue& value) {
+      if (is_torch_tensor(pickle_, value)) {
+        tensors = true;
+        others = others || !beside_a_model(value);
+      } else if (last_part(key) != "_extra_state" && has_tensors(value)) {
+        keys.push_back(key);
         dict = &value;
-      });
-      if (keys.size() > 1) {
-        std::string list;
-        for (const auto& key : keys) list += (list.empty() ? "`" : ", `") + key + "`";
-        problem("SWY-3023", fmt::format("the checkpoint holds {} dicts of tensors: {}", keys.size(), list)).help =
-            "save the one that is the model in a file of its own";
-        return;
       }
+    });
+    const bool sure =
+        keys.size() == 1 && (!tensors || (!others && std::find(std::begin(model_keys), std::end(model_keys), keys[0]) !=
+                                                         std::end(model_keys)));
+    if (!keys.empty() && !sure) {
+      std::string list;
+      for (std::size_t i = 0; i < std::min(keys.size(), most_listed); ++i)
+        list += (i == 0 ? "`" : ", `") + printable(keys[i]) + "`";
+      if (keys.size() > most_listed) list += ", ...";
+      problem("SWY-3023", tensors ? fmt::format("the checkpoint holds tensors and beside them {} {}: {}", keys.size(),
+                                                keys.size() == 1 ? "dict of tensors" : "dicts of tensors", list)
+                                  : fmt::format("the checkpoint holds {} dicts of tensors: {}", keys.size(), list))
+          .help = "save the one that is the model in a file of its own";
+      return;
     }
-    each(dict, [&](const std::string& key, const PickleValue& value) {
+    each(dict, "", [&](const std::string& key, const PickleValue& value) {
       if (is_torch_tensor(pickle_, value)) add(value, key, "", true);
     });
+    unnamed(dict, "", false);
+    if (dict != &top) unnamed(&top, "", false);
   }
 
   const ZipArchive& archive_;
@@ -171,6 +256,8 @@ class TorchReader {
   ScriptClasses classes_;
   TorchFile out_;
   bool failed_ = false;
+  bool stopped_ = false;
+  int problems_ = 0;
   std::size_t visits_ = 0;
   std::size_t name_bytes_ = 0;
 };
@@ -195,12 +282,21 @@ std::optional<TorchFile> read_torch_file(ByteSource source, const std::string& f
   if (!archive) return std::nullopt;
   // Everything lies in one folder, named after the file that was saved.
   const ZipRecord* data = nullptr;
+  const ZipRecord* second = nullptr;
   for (const auto& record : archive->records()) {
     const auto slash = record.name.find('/');
-    if (slash != std::string::npos && record.name.substr(slash) == "/data.pkl") data = &record;
+    if (slash != std::string::npos && record.name.substr(slash) == "/data.pkl")
+      (data == nullptr ? data : second) = &record;
   }
   if (data == nullptr) {
     diagnostics.error("SWY-3021", "the zip archive has no record `<name>/data.pkl`: torch did not write it",
+                      {{file, 0, 0}, ""});
+    return std::nullopt;
+  }
+  if (second != nullptr) {
+    diagnostics.error("SWY-3021",
+                      fmt::format("the archive has two records for its data: `{}` and `{}`", printable(data->name),
+                                  printable(second->name)),
                       {{file, 0, 0}, ""});
     return std::nullopt;
   }

@@ -24,8 +24,8 @@ bool looks_like_torch(std::string_view start);
 /// state_dict, or LibTorch's torch::save; nothing in it is executed, no weights are read.
 ///   TorchScript and pickled modules: the parameters, with the types of their modules and requires_grad; no buffers.
 ///   A state_dict: every tensor of it, buffers too. The file does not tell which are trained: all but whole numbers. It
-///   may lie under one key
-///   ("model", "state_dict") of a checkpoint.
+///   may lie under one key of a checkpoint; beside tensors only under "model", "state_dict" or "model_state_dict", and
+///   beside no others than single elements (a best score) and bytes (the state of a generator).
 /// Damaged or lying: SWY-3020 (zip), SWY-3021 (a record), SWY-3022 (the pickle), SWY-3024 (a tensor); no named
 /// tensors, or several sets of them: SWY-3023.
 std::optional<TorchFile> read_torch_file(ByteSource source, const std::string& file, Diagnostics& diagnostics);

@@ -24,7 +24,7 @@ constexpr std::size_t longest_global = 4096;
 
 class Machine {
  public:
-  explicit Machine(std::string_view text) : text_(text) {}
+  Machine(std::string_view text, std::size_t most_values) : text_(text), most_values_(most_values) {}
 
   Pickle run() {
     while (!done_) {
@@ -60,8 +60,7 @@ class Machine {
   }
 
   std::uint32_t make(Kind kind) {
-    if (out_.values.size() == Pickle::most_values)
-      throw Refusal(fmt::format("more than {} values", out_.values.size()));
+    if (out_.values.size() >= most_values_) throw Refusal(fmt::format("more than {} values", out_.values.size()));
     out_.values.emplace_back().kind = kind;
     return static_cast<std::uint32_t>(out_.values.size() - 1);
   }
@@ -71,8 +70,12 @@ class Machine {
   }
   void push_integer(std::int64_t value) { push(Kind::integer).number = value; }
   void push_text(std::string_view text) {
-    if (!is_utf8(text) || text.find('\0') != std::string_view::npos) throw Refusal("a text is not UTF-8");
-    push(Kind::text).text = std::string(text);
+    // Protocol 2 writes bytes as texts, and the state of a generator of random numbers is bytes.
+    if (!is_utf8(text) || text.find('\0') != std::string_view::npos) {
+      push(Kind::other);
+    } else {
+      push(Kind::text).text = std::string(text);
+    }
   }
   void push_long(std::string_view raw) {
     if (raw.size() > 8) {
@@ -107,6 +110,13 @@ class Machine {
     for (std::size_t i = count; i > 0; --i) out[i - 1] = pop();
     return out;
   }
+  void push_global(std::string name) {
+    if (name.size() > longest_global) throw Refusal("the name of a class is too long");
+    // Two kept texts, joined over and over, would fill the memory.
+    global_bytes_ += static_cast<std::int64_t>(name.size());
+    if (global_bytes_ > Pickle::most_bytes) throw Refusal("the names of its classes are too long together");
+    push(Kind::global).text = std::move(name);
+  }
   void push_tuple(std::vector<std::uint32_t> items) { push(Kind::tuple).items = std::move(items); }
   void append(const std::vector<std::uint32_t>& items, bool pairs) {
     if (pairs && items.size() % 2 != 0) throw Refusal("a key has no value");
@@ -132,6 +142,8 @@ class Machine {
 
   void put(std::uint64_t key) {
     top();
+    if (memo_.size() >= most_values_ && memo_.count(key) == 0)
+      throw Refusal(fmt::format("it keeps more than {} values", most_values_));
     memo_[key] = stack_.back();
   }
   void get(std::uint64_t key) {
@@ -284,15 +296,15 @@ class Machine {
       case 'c': {
         auto name = line();
         name += "." + line();
-        push(Kind::global).text = std::move(name);
+        push_global(std::move(name));
         return true;
       }
       case 0x93: {
         const auto parts = pop_some(2);
-        auto name = out_.text(parts[0]) + "." + out_.text(parts[1]);
-        // Two kept texts of a megabyte, asked for a million times, would fill the memory.
-        if (name.size() > longest_global) throw Refusal("the name of a class is too long");
-        push(Kind::global).text = std::move(name);
+        for (const auto part : parts) {
+          if (out_.values[part].kind != Kind::text) throw Refusal("the name of a class is not text");
+        }
+        push_global(out_.text(parts[0]) + "." + out_.text(parts[1]));
         return true;
       }
       case 'q':
@@ -335,6 +347,8 @@ class Machine {
   }
 
   std::string_view text_;
+  std::size_t most_values_;
+  std::int64_t global_bytes_ = 0;
   std::size_t at_ = 0;
   std::size_t opcode_at_ = 0;
   bool done_ = false;
@@ -359,14 +373,15 @@ const PickleValue* Pickle::find(const PickleValue& dict, std::string_view key) c
   return found;
 }
 
-std::optional<Pickle> read_pickle(std::string_view text, const std::string& file, Diagnostics& diagnostics) {
+std::optional<Pickle> read_pickle(std::string_view text, const std::string& file, Diagnostics& diagnostics,
+                                  std::size_t most_values) {
   const auto refuse = [&](const std::string& why) {
     diagnostics.error("SWY-3022", "the pickle of the archive cannot be read: " + why, {{file, 0, 0}, ""});
     return std::nullopt;
   };
   if (static_cast<std::int64_t>(text.size()) > Pickle::most_bytes)
     return refuse(fmt::format("it has {} bytes; at most {} are read", text.size(), Pickle::most_bytes));
-  Machine machine(text);
+  Machine machine(text, most_values);
   try {
     return machine.run();
   } catch (const Refusal& refusal) {

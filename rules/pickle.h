@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,7 +24,7 @@ struct PickleValue {
     global,      ///< `text`: "torch._utils._rebuild_tensor_v2"; never looked up, never called
     object,      ///< `items`: what makes it, its arguments, and its state if it has one
     persistent,  ///< `items`: the id, which for torch is ("storage", type, key, device, elements)
-    other,       ///< bytes, floats, sets: nothing that says something about a model
+    other,       ///< bytes, floats, sets, texts with U+0000 or not in UTF-8: nothing that says something about a model
   };
   Kind kind = Kind::none;
   std::int64_t number = 0;
@@ -32,13 +33,13 @@ struct PickleValue {
 };
 
 /// What a pickle would build, as data. Nothing is executed: a call is a value that names its callable and arguments.
-/// Protocols 2 to 5. A pickle that is damaged, of another protocol, or over the limits (32 MiB, two million values) is
-/// SWY-3022, with the byte.
+/// Protocols 2 to 5. A pickle that is damaged, of another protocol, or over the limits (32 MiB, eight million values)
+/// is SWY-3022, with the byte.
 struct Pickle {
   static constexpr std::int64_t most_bytes = std::int64_t{32} << 20;
-  static constexpr std::size_t most_values = 2'000'000;
+  static constexpr std::size_t most_values = 8'000'000;  ///< about 20 for a tensor
 
-  std::vector<PickleValue> values;
+  std::deque<PickleValue> values;  ///< grows without a second copy of them
   std::uint32_t root = 0;
 
   const PickleValue& operator[](std::uint32_t index) const { return values[index]; }
@@ -48,6 +49,8 @@ struct Pickle {
   const PickleValue* find(const PickleValue& dict, std::string_view key) const;
 };
 
-std::optional<Pickle> read_pickle(std::string_view text, const std::string& file, Diagnostics& diagnostics);
+/// `most_values` also limits how many values the pickle keeps to ask for again.
+std::optional<Pickle> read_pickle(std::string_view text, const std::string& file, Diagnostics& diagnostics,
+                                  std::size_t most_values = Pickle::most_values);
 
 }  // namespace switchyard

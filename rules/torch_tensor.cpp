@@ -34,6 +34,28 @@ constexpr StorageType storage_types[] = {
     {"ComplexDoubleStorage", "complex128", 16},
 };
 
+/// Types without a storage of their own: their elements lie in an UntypedStorage, which is counted in bytes.
+struct ElementType {
+  std::string_view dtype;
+  int bytes;
+};
+constexpr ElementType untyped_types[] = {
+    {"uint16", 2},          {"uint32", 4},      {"uint64", 8},          {"complex32", 4},      {"float8_e4m3fn", 1},
+    {"float8_e4m3fnuz", 1}, {"float8_e5m2", 1}, {"float8_e5m2fnuz", 1}, {"float8_e8m0fnu", 1}, {"float4_e2m1fn_x2", 1}};
+
+/// 0 for a name that torch does not have.
+int bytes_of_dtype(std::string_view dtype) {
+  for (const auto& row : storage_types) {
+    if (row.dtype == dtype) return row.bytes;
+  }
+  for (const auto& row : untyped_types) {
+    if (row.dtype == dtype) return row.bytes;
+  }
+  return 0;
+}
+
+constexpr std::size_t longest_key = 4096;
+
 /// What calls that make tensors are named; the part behind "torch._utils.".
 constexpr std::string_view utils = "torch._utils.";
 constexpr std::string_view plain_tensors[] = {"_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3"};
@@ -123,7 +145,7 @@ class TensorReader {
     const auto* id = value.kind == Kind::persistent ? &pickle_[value.items[0]] : nullptr;
     if (id == nullptr || id->kind != Kind::tuple || id->items.size() < 5 || pickle_.text(id->items[0]) != "storage" ||
         pickle_[id->items[1]].kind != Kind::global || pickle_[id->items[2]].kind != Kind::text ||
-        pickle_[id->items[4]].kind != Kind::integer) {
+        pickle_[id->items[4]].kind != Kind::integer || pickle_.text(id->items[2]).size() > longest_key) {
       refuse("its storage is not described as torch does it");
       return false;
     }
@@ -132,8 +154,13 @@ class TensorReader {
     const auto* known = std::find_if(std::begin(storage_types), std::end(storage_types),
                                      [&](const StorageType& row) { return row.storage == type; });
     const bool untyped = type == "UntypedStorage" && !dtype.empty();
+    const int element_bytes = untyped ? bytes_of_dtype(dtype) : known == std::end(storage_types) ? 0 : known->bytes;
     if (known == std::end(storage_types) && !untyped) {
       refuse(fmt::format("it has a storage of the unknown type `{}`", type));
+      return false;
+    }
+    if (element_bytes == 0) {
+      refuse(fmt::format("its elements have the unknown type `{}`", dtype));
       return false;
     }
     info.dtype_name = untyped ? dtype : std::string(known->dtype);
@@ -146,12 +173,12 @@ class TensorReader {
       refuse(fmt::format("the archive has no record `{}/data/{}` for its elements", root_, storage.id));
       return false;
     }
-    if (elements < 0 || __builtin_mul_overflow(elements, untyped ? 1 : known->bytes, &bytes) || bytes > record->size) {
+    if (elements < 0 || __builtin_mul_overflow(elements, untyped ? 1 : element_bytes, &bytes) || bytes > record->size) {
       refuse(fmt::format("its storage should have {} {}, but record `{}` holds {} bytes", elements,
                          untyped ? "bytes" : "elements", record->name, record->size));
       return false;
     }
-    return fits(info.shape, storage, elements);
+    return fits(info.shape, storage, untyped ? elements / element_bytes : elements);
   }
 
   bool fits(const std::vector<std::int64_t>& shape, const StorageInfo& storage, std::int64_t elements) {

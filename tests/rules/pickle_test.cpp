@@ -11,9 +11,9 @@ namespace {
 
 using Kind = PickleValue::Kind;
 
-std::optional<Pickle> read(const std::string& text) {
+std::optional<Pickle> read(const std::string& text, std::size_t most_values = Pickle::most_values) {
   Diagnostics found;
-  auto out = read_pickle(text, "a.pt", found);
+  auto out = read_pickle(text, "a.pt", found, most_values);
   CHECK(out.has_value() != found.has_errors());
   for (const auto& item : found.items()) CHECK(item.code == "SWY-3022");
   return out;
@@ -90,13 +90,41 @@ TEST_CASE("pickle: what is damaged or asks for too much is refused") {
     CAPTURE(text);
     CHECK_FALSE(read(text));
   }
-  CHECK_FALSE(read(pickle_of(text_of("\xff"))));
-  CHECK_FALSE(read(pickle_of(text_of(std::string("a\0b", 3)))));
-  // Two million values, and two texts that are joined over and over.
-  CHECK_FALSE(read(pickle_of(std::string(2'000'001, 'N'))));
-  std::string joined = text_of(std::string(5000, 'x')) + "q\x01";
-  CHECK_FALSE(read("\x80\x04" + joined + "h\x01\x93."));
   CHECK_FALSE(read(std::string((32 << 20) + 1, 'N')));
+}
+
+TEST_CASE("pickle: the number of values, of those that it keeps, and the names of classes are limited") {
+  CHECK(read(pickle_of(std::string(1000, 'N')), 1000));
+  CHECK_FALSE(read(pickle_of(std::string(1001, 'N')), 1000));
+  // One value, kept over and over.
+  CHECK(read("\x80\x04N" + std::string(1000, '\x94') + ".", 1000));
+  CHECK_FALSE(read("\x80\x04N" + std::string(1001, '\x94') + ".", 1000));
+  CHECK(read("\x80\x04N" + std::string(1000, '\x94') + "q\x01.", 1000));  // in the place of another
+  // Two texts that are joined: into one that is too long, and over and over.
+  const auto joined = [](std::size_t length, int times) {
+    auto text = "\x80\x04" + text_of(std::string(length, 'x')) + "q\x01";
+    for (int i = 0; i < times; ++i) text += "h\x01h\x01\x93";
+    return text + ".";
+  };
+  CHECK(read(joined(2000, 8000)));
+  CHECK_FALSE(read(joined(2000, 9000)));
+  CHECK_FALSE(read(joined(5000, 1)));
+  CHECK_FALSE(read(pickle_of("c" + std::string(5000, 'x') + "\ny\n")));
+  // A model of a hundred thousand parameters has two million values.
+  CHECK(read(pickle_of(std::string(2'100'000, 'N'))));
+}
+
+TEST_CASE("pickle: bytes that protocol 2 writes as texts are values that say nothing, but no names of classes") {
+  for (const auto& bytes :
+       {text_of("\xff"), text_of(std::string("a\0b", 3)), std::string("U\x01\xff"), std::string("T\x01\0\0\0\0", 6)}) {
+    const auto pickle = read(pickle_of("c_codecs\nencode\n(" + bytes + text_of("latin1") + "tR"));
+    REQUIRE(pickle);
+    const auto& arguments = (*pickle)[(*pickle)[pickle->root].items[1]];
+    CHECK((*pickle)[arguments.items[0]].kind == Kind::other);
+    CHECK((*pickle)[arguments.items[1]].kind == Kind::text);
+    CHECK_FALSE(read("\x80\x04" + bytes + text_of("a") + "\x93."));
+    CHECK_FALSE(read("\x80\x04" + text_of("a") + bytes + "\x93."));
+  }
 }
 
 TEST_CASE("pickle: changed in any byte or cut anywhere, it is read or refused") {
