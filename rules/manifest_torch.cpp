@@ -71,6 +71,7 @@ class TorchReader {
     ++problems_;
     auto& finding = diagnostics_.error(code, message, {{file_, 0, 0}, ""});
     finding.subject = subject;
+    if (problems_ == most_problems) finding.notes.push_back("the rest of the file is not read");
     return finding;
   }
 

@@ -26,8 +26,8 @@ bool looks_like_torch(std::string_view start);
 ///   A state_dict: every tensor of it, buffers too. The file does not tell which are trained: all but whole numbers. It
 ///   may lie under one key of a checkpoint; beside tensors only under "model", "state_dict" or "model_state_dict", and
 ///   beside no others than single elements (a best score) and bytes (the state of a generator).
-/// Damaged or lying: SWY-3020 (zip), SWY-3021 (a record), SWY-3022 (the pickle), SWY-3024 (a tensor); no named
-/// tensors, or several sets of them: SWY-3023.
+/// Damaged or lying: SWY-3020 (zip), SWY-3021 (a record), SWY-3022 (the pickle), SWY-3024 (a tensor or module); no
+/// named tensors, or several sets of them: SWY-3023.
 std::optional<TorchFile> read_torch_file(ByteSource source, const std::string& file, Diagnostics& diagnostics);
 
 }  // namespace switchyard

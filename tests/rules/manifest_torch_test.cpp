@@ -272,6 +272,8 @@ TEST_CASE("torch file: after many findings the rest is not read") {
   Diagnostics found;
   CHECK_FALSE(read_torch_file(bytes_of_text(zip_of(archive_of(dict_of(entries)))), "m.pt", found));
   CHECK(found.count(Severity::error) == 50);
+  CHECK(found.items()[48].notes.empty());
+  CHECK(found.items()[49].notes.size() == 1);
 }
 
 TEST_CASE("script classes: all sources together have a budget") {
