@@ -114,7 +114,7 @@ inline constexpr CodeInfo diagnostic_codes[] = {
     {"SWY-3021", "a record of a torch archive that is missing, damaged or not to be read"},
     {"SWY-3022", "the pickle of a torch archive cannot be read"},
     {"SWY-3023", "a torch archive without parameters, or with several sets of them"},
-    {"SWY-3024", "a tensor of a torch archive that contradicts itself or the archive"},
+    {"SWY-3024", "a tensor or module of a torch archive that contradicts itself or cannot be read"},
     {"SWY-3100", "an embedding, a table of positions or an output head on a matrix optimizer", Severity::warning},
     {"SWY-3101", "a fused tensor without a split on a matrix optimizer", Severity::warning},
     {"SWY-3102", "a router on a matrix optimizer", Severity::warning},
