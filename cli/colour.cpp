@@ -12,7 +12,7 @@ namespace switchyard::cli {
 namespace {
 
 constexpr std::string_view bold = "1", red = "1;31", green = "1;32", yellow = "1;33", blue = "1;34", cyan = "1;36";
-constexpr std::string_view npos_digits = "0123456789";
+constexpr std::string_view digits = "0123456789";
 
 std::string paint(std::string_view colour, std::string_view text) {
   if (text.empty()) return "";
@@ -41,7 +41,7 @@ std::string each_line(const std::string& text, PaintLine&& paint_line) {
 std::size_t margin_of(std::string_view line) {
   const auto number = line.find_first_not_of(' ');
   if (number == std::string_view::npos) return number;
-  const auto behind = std::min(line.find_first_not_of(npos_digits, number), line.size());
+  const auto behind = std::min(line.find_first_not_of(digits, number), line.size());
   const auto bar = behind == number ? number : behind + 1;
   if (bar >= line.size() || line[bar] != '|' || bar == 0 || line[bar - 1] != ' ') return std::string_view::npos;
   return bar;
@@ -61,12 +61,12 @@ class DiagnosticsPainter {
     if (starts(line, "   help: ")) return "   " + paint(cyan, "help") + rest(line, 7);
     if (starts(line, "   note: ")) return "   " + paint(bold, "note") + rest(line, 7);
     if (starts(line, "switchyard: ")) return paint(red, "switchyard") + rest(line, 10);
-    const auto number = line.find_first_not_of(npos_digits);
+    const auto number = line.find_first_not_of(digits);
     if (number != 0 && number != std::string_view::npos && starts(line.substr(number), " error"))
       return paint(red, line);
     const auto bar = margin_of(line);
     if (bar == std::string_view::npos) return std::string(line);
-    const bool numbered = line.substr(0, bar).find_first_of(npos_digits) != std::string_view::npos;
+    const bool numbered = line.substr(0, bar).find_first_of(digits) != std::string_view::npos;
     const auto mark = line.find_first_not_of(' ', bar + 1);
     const bool marks = !numbered && mark != std::string_view::npos && (line[mark] == '^' || line[mark] == '-');
     const auto excerpt = line.substr(bar + 1);

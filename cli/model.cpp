@@ -51,9 +51,10 @@ class ModelReader {
   ModelReader(Sources& sources, Diagnostics& diagnostics) : sources_(sources), diagnostics_(diagnostics) {}
 
   ModelResult read(const ModelPaths& paths) {
+    whole_ = paths.size() == 1;
     for (const auto& path : paths) read_file_of(path, shown_path(path));
     Model model;
-    if (manifest_ && paths.size() == 1) {
+    if (manifest_) {
       model = std::move(*manifest_);
     } else {
       auto joined = join_shards(std::move(shards_), diagnostics_);
@@ -111,8 +112,11 @@ class ModelReader {
     }
     auto manifest = read_manifest(text, shown_path(path), diagnostics_);
     if (!manifest) return;
-    add(name, manifest->table.parameters(), manifest->source);
-    manifest_ = Model{std::move(manifest->model), std::move(manifest->source), std::move(manifest->table)};
+    if (whole_) {
+      manifest_ = Model{std::move(manifest->model), std::move(manifest->source), std::move(manifest->table)};
+    } else {
+      add(name, manifest->table.parameters(), manifest->source);
+    }
   }
 
   void read_index(const std::string& path, const std::string& text) {
@@ -155,7 +159,8 @@ class ModelReader {
   Diagnostics& diagnostics_;
   std::size_t before_ = diagnostics_.count(Severity::error);
   std::vector<Shard> shards_;
-  std::optional<Model> manifest_;
+  bool whole_ = false;             ///< there is one path
+  std::optional<Model> manifest_;  ///< the whole model
   std::string source_;
   const Named* shard_ = nullptr;  ///< that is being read
   bool unreadable_ = false;

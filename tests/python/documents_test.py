@@ -12,6 +12,8 @@ import tempfile
 
 import jsonschema
 
+from json_places import parent_of, paths
+
 source = pathlib.Path(os.environ["SWITCHYARD_SOURCE_DIR"])
 programs = pathlib.Path(os.environ["SWITCHYARD_BUILD_DIR"]) / "bin"
 kinds = ("plan", "manifest", "metrics", "checkpoint-index")
@@ -131,19 +133,6 @@ def safetensors(path, shapes):
         offset += size
     text = json.dumps(header).encode()
     path.write_bytes(struct.pack("<Q", len(text)) + text + bytes(offset))
-
-
-def paths(value, here=()):
-    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, child in children:
-        yield (*here, key)
-        yield from paths(child, (*here, key))
-
-
-def parent_of(document, path):
-    for key in path[:-1]:
-        document = document[key]
-    return document
 
 
 def mutations(document):

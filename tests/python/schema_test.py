@@ -10,6 +10,8 @@ import tempfile
 
 import jsonschema
 
+from json_places import parent_of, paths
+
 source = pathlib.Path(os.environ["SWITCHYARD_SOURCE_DIR"])
 command = pathlib.Path(os.environ["SWITCHYARD_BUILD_DIR"]) / "bin" / "switchyard"
 
@@ -61,20 +63,6 @@ schema = json.loads((source / "schemas" / "switchyard.spec.v1.schema.json").read
 for path in sorted((source / "schemas").glob("*.schema.json")):
     jsonschema.Draft7Validator.check_schema(json.loads(path.read_text()))
 validator = jsonschema.Draft7Validator(schema)
-
-
-def paths(value, here=()):
-    """Every place of the document: ("rules", 0, "id")."""
-    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, child in children:
-        yield (*here, key)
-        yield from paths(child, (*here, key))
-
-
-def parent_of(document, path):
-    for key in path[:-1]:
-        document = document[key]
-    return document
 
 
 over_a_preset = {"switchyard": 1, "extends": "preset:mlp", "vars": {"weight_decay": 0.1},

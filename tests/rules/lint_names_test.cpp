@@ -6,24 +6,11 @@
 
 #include "rules/codes.h"
 #include "rules/presets.h"
-#include "tests/support/test_registry.h"
+#include "tests/support/byte_state.h"
 
 using namespace switchyard;
 
 namespace {
-
-/// adamw with state in bytes, beside the plugins of test_registry.h.
-Registry plugins() {
-  auto out = test::registry();
-  OptimizerDescriptor bytes;
-  bytes.name = "adamw8bit";
-  bytes.table = option_table<test::ElementOptions>();
-  bytes.traits.unit = Unit::run;
-  bytes.traits.run = 256;
-  bytes.slots = {{"codes", SlotShape::code_u8, "", 0}, {"largest", SlotShape::per_run, "", 0}};
-  out.add(bytes);
-  return out;
-}
 
 std::string rule(const std::string& id, const std::string& match, const std::string& use,
                  const std::string& more = "") {
@@ -39,7 +26,7 @@ std::string found(const std::string& rules, const std::string& more = "") {
   const auto text = R"({"switchyard": 1, "optimizers": {"matrix": {"plugin": "muon", "lr": 0.02},
     "element": {"plugin": "adamw", "lr": 0.001}, "bytes": {"plugin": "adamw8bit", "lr": 0.001}}, "rules": [)" +
                     rules + R"(], "fallback": "element")" + more + "}";
-  const auto registry = plugins();
+  const auto registry = test::registry_with_bytes();
   Diagnostics diagnostics;
   const auto spec = parse_spec(text, "s.json", registry, diagnostics);
   REQUIRE_MESSAGE(spec, render(diagnostics, {{"s.json", text}}));
@@ -110,7 +97,7 @@ TEST_CASE("lint by name: expressions and disabled rules are left alone, presets 
   for (const auto& preset : presets()) {
     CAPTURE(preset.first);
     Diagnostics diagnostics;
-    const auto registry = plugins();
+    const auto registry = test::registry_with_bytes();
     const auto spec = parse_spec(preset.second, "p.json", registry, diagnostics);
     REQUIRE(spec);
     const auto lints = lint_names(*spec, registry);

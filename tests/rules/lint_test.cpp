@@ -6,23 +6,11 @@
 #include "rules/planner.h"
 #include "rules/spec.h"
 #include "tests/support/architectures.h"
+#include "tests/support/byte_state.h"
 
 using namespace switchyard;
 
 namespace {
-
-/// adamw with state in bytes, beside the plugins of test_registry.h.
-Registry plugins() {
-  auto out = test::registry();
-  OptimizerDescriptor bytes;
-  bytes.name = "adamw8bit";
-  bytes.table = option_table<test::ElementOptions>();
-  bytes.traits.unit = Unit::run;
-  bytes.traits.run = 256;
-  bytes.slots = {{"codes", SlotShape::code_u8, "", 0}, {"largest", SlotShape::per_run, "", 0}};
-  out.add(bytes);
-  return out;
-}
 
 struct Linted {
   std::string text;
@@ -36,7 +24,7 @@ struct Linted {
  "rules": [
 )" + rules + "],\n \"fallback\": \"element\"" +
              more + "}") {
-    const auto registry = plugins();
+    const auto registry = test::registry_with_bytes();
     const auto table = test::table(std::move(list));
     Diagnostics diagnostics;
     const auto spec = parse_spec(text, "s.json", registry, diagnostics);
