@@ -87,15 +87,8 @@ std::string_view Reader::source_of(const Span& span) const {
   return sources_ == nullptr || found == sources_->end() ? text_ : std::string_view(found->second);
 }
 
-std::string Reader::variable_at(const Span& span) const {
-  const auto source = source_of(span);
-  if (variables_ == nullptr || span.offset >= source.size()) return "";
-  auto written = source.substr(span.offset, span.length);
-  if (written.size() < 4 || written.front() != '"') return "";
-  const auto behind = source.find_first_not_of(" \t\r\n", span.offset + span.length);
-  if (behind != std::string_view::npos && source[behind] == ':') return "";  // a key
-  written = written.substr(1, written.size() - 2);
-  return std::string(variable_name(written));
+std::string_view Reader::variable_at(const Span& span) const {
+  return variables_ == nullptr ? std::string_view() : variables_->reference_at(span);
 }
 
 void Reader::unsupported(const LaterFeature& feature, const Place& place) {

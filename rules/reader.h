@@ -104,8 +104,8 @@ class Reader {
   /// Values behind `$name`, by name.
   void set_variables(const Variables* variables) { variables_ = variables; }
   const Variables* variables() const { return variables_; }
-  /// The name in the reference "$name" that stands at a place, "" if none does.
-  std::string variable_at(const Span& span) const;
+  /// The name in the reference "$name" that a value at a place came from, "" if it came from none.
+  std::string_view variable_at(const Span& span) const;
   /// Texts of files other than the one that the reader was made with, by name.
   void set_sources(const Sources* sources) { sources_ = sources; }
   Diagnostics& diagnostics() { return diagnostics_; }

@@ -7,15 +7,19 @@
 
 namespace switchyard::schema {
 
+Json variable_schema() { return pattern("^\\$[A-Za-z_][A-Za-z0-9_]{0,63}$", "The value of a variable of `vars`."); }
+
 Json variables_schema() {
-  const auto scalar = [] { return with(Json::object(), "type", text_list({"number", "string", "boolean"})); };
+  const auto scalar = [] {
+    auto value = with(Json::object(), "type", text_list({"number", "string", "boolean"}));
+    value.set("not", variable_schema());
+    return value;
+  };
   auto json = of_type("object", "Values by name; \"$name\" stands for one anywhere below.");
   json.set("propertyNames", pattern("^[A-Za-z_][A-Za-z0-9_]{0,63}$"));
   json.set("additionalProperties", any_of(list(scalar(), array_of(scalar(), "", 1))));
   return json;
 }
-
-Json variable_schema() { return pattern("^\\$[A-Za-z_][A-Za-z0-9_]{0,63}$", "The value of a variable of `vars`."); }
 
 namespace {
 

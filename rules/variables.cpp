@@ -32,13 +32,23 @@ void read_variables(const Node& vars, Reader& read, Variables& out) {
     const auto& items = member.value.items();
     const bool list =
         member.value.is(Json::Kind::array) && !items.empty() && std::all_of(items.begin(), items.end(), is_plain);
-    const bool broken = !is_plain(member.value) && !list;
+    const auto refers = [](const Json& value) {
+      return value.is(Json::Kind::string) && !variable_name(value.as_string()).empty();
+    };
+    const bool nested = refers(member.value) || (list && std::any_of(items.begin(), items.end(), refers));
+    const bool broken = nested || (!is_plain(member.value) && !list);
     if (!is_name(member.key)) {
       auto& finding =
           read.error("SWY-1155", fmt::format("`{}` is no name for a variable", shown(member.key)), node.key_place());
       finding.label = "expected letters, digits and `_`, at most 64";
       if (member.key.substr(0, 1) == "$" && is_name(std::string_view(member.key).substr(1)))
         finding.help = fmt::format("write \"{}\"; `$` stands only where it is used", member.key.substr(1));
+    } else if (nested) {
+      auto& finding = read.error(
+          "SWY-1155", fmt::format("the variable `{}` refers to another one: {}", member.key, shown(member.value)),
+          node.place());
+      finding.label = "expected a value";
+      finding.help = "variables do not refer to each other; write the value here too";
     } else if (broken) {
       read.error("SWY-1155",
                  fmt::format("the variable `{}` must be a number, a text, true, false or a list of these", member.key),
@@ -50,7 +60,7 @@ void read_variables(const Node& vars, Reader& read, Variables& out) {
 
 class Substitution {
  public:
-  Substitution(Reader& read, const Variables& variables) : read_(read), variables_(variables) {}
+  Substitution(Reader& read, Variables& variables) : read_(read), variables_(variables) {}
 
   Json of(const Node& node) {
     const auto& json = node.json();
@@ -75,6 +85,8 @@ class Substitution {
   Json of_text(const Node& node) {
     const auto name = variable_name(node.json().as_string());
     if (name.empty()) return node.json();
+    const auto span = node.json().span();
+    variables_.references[span.file].emplace(span.offset, name);
     if (const auto* variable = variables_.find(name)) {
       variable->used = true;
       if (variable->broken) return node.json();
@@ -92,7 +104,7 @@ class Substitution {
   }
 
   Reader& read_;
-  const Variables& variables_;
+  Variables& variables_;
 };
 
 /// True if a text that could be a reference occurs anywhere.
@@ -108,6 +120,13 @@ bool has_references(const Json& json) {
 const Variables::Variable* Variables::find(std::string_view name) const {
   const auto found = by_name.find(name);
   return found == by_name.end() ? nullptr : &found->second;
+}
+
+std::string_view Variables::reference_at(const Span& span) const {
+  const auto file = references.find(span.file);
+  if (file == references.end()) return {};
+  const auto found = file->second.find(span.offset);
+  return found == file->second.end() ? std::string_view() : std::string_view(found->second);
 }
 
 void Variables::warn_unused(const std::string& file, Diagnostics& diagnostics) const {

@@ -12,8 +12,8 @@ namespace switchyard {
 class Reader;
 struct Documents;
 
-/// `vars` of a spec: a number, a text, true, false, or a list of these, by name. A name starts with a letter or '_' and
-/// goes on with letters, digits and '_'.
+/// `vars` of a spec: a number, a text, true, false, or a list of these, by name; none refers to another. A name starts
+/// with a letter or '_' and goes on with letters, digits and '_'.
 class Variables {
  public:
   struct Variable {
@@ -23,8 +23,11 @@ class Variables {
     mutable bool used = false;
   };
   std::map<std::string, Variable, std::less<>> by_name;
+  std::map<std::string, std::map<std::size_t, std::string>> references;  ///< by file, by offset: the name
 
   const Variable* find(std::string_view name) const;
+  /// The name in the reference that a value was put for, or could not be; "" if no reference begins there.
+  std::string_view reference_at(const Span& span) const;
   /// SWY-1154 for each of this file that nothing used; those of a preset are there to be used or not.
   void warn_unused(const std::string& file, Diagnostics& diagnostics) const;
 };
