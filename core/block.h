@@ -22,17 +22,17 @@ struct AxisCut {
 /// A named part of the axis that a split cuts.
 struct SplitPart {
   std::string name;
-  AxisCut cut;
+  AxisCut cut{};
 };
 
 /// How the axes of a parameter form matrices, checked against its shape: the axes in batch, out and in together are all
 /// axes, each once. `split_axis` and `heads_axis` are -1 without a split or heads; both are out or in axes.
 struct MatrixView {
-  std::vector<int> batch;
-  std::vector<int> out;
-  std::vector<int> in;
+  std::vector<int> batch{};
+  std::vector<int> out{};
+  std::vector<int> in{};
   int split_axis = -1;
-  std::vector<SplitPart> parts;  ///< empty without a split
+  std::vector<SplitPart> parts{};  ///< empty without a split
   int heads_axis = -1;
   std::int64_t head_size = 0;
 

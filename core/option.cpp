@@ -29,6 +29,11 @@ OptionValue* find_option(OptionValues& values, std::string_view name) {
   return const_cast<OptionValue*>(find_option(std::as_const(values), name));
 }
 
+const std::shared_ptr<const OptionValues>& SharedOptions::none() {
+  static const auto empty = std::make_shared<const OptionValues>();
+  return empty;
+}
+
 void SharedOptions::set(std::string_view name, OptionValue value) {
   auto changed = *values_;
   auto* option = find_option(changed, name);

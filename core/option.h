@@ -66,7 +66,7 @@ using OptionValues = std::vector<std::pair<std::string, OptionValue>>;
 /// written gets a list of its own.
 class SharedOptions {
  public:
-  SharedOptions() : SharedOptions(OptionValues{}) {}  // NOLINTNEXTLINE(google-explicit-constructor)
+  SharedOptions() : values_(none()) {}  // NOLINTNEXTLINE(google-explicit-constructor)
   SharedOptions(OptionValues values) : values_(std::make_shared<const OptionValues>(std::move(values))) {}
 
   operator const OptionValues&() const { return *values_; }  // NOLINT(google-explicit-constructor)
@@ -80,6 +80,8 @@ class SharedOptions {
   }
 
  private:
+  static const std::shared_ptr<const OptionValues>& none();  ///< the list of what has no options
+
   std::shared_ptr<const OptionValues> values_;
 };
 

@@ -31,7 +31,7 @@ struct Schedule {
   std::int64_t total = 0;
   std::int64_t decay = 0;
   Shape shape = Shape::linear;
-  std::vector<std::pair<std::int64_t, double>> points;
+  std::vector<std::pair<std::int64_t, double>> points{};
 
   double operator()(std::int64_t t) const;
   bool operator==(const Schedule&) const = default;

@@ -14,8 +14,8 @@ struct CodeInfo {
 
 /// Every code that this project reports; tests/sh/codes_test.sh compares the list with the sources. Numbers are stable:
 /// 00xx the command line, 10xx text and structure, 11xx options, schedules and the rest of the grammar, 20xx routing
-/// and views, 21xx the model, 30xx safetensors files, indices of shards and files of torch, 31xx lints and starter
-/// specs, 32xx comparisons of plans, 33xx descriptions of plugins.
+/// and views, 21xx the model, 22xx groups built in code, 30xx safetensors files, indices of shards and files of torch,
+/// 31xx lints and starter specs, 32xx comparisons of plans, 33xx descriptions of plugins.
 inline constexpr CodeInfo diagnostic_codes[] = {
     {"SWY-0001", "a command line or a file that cannot be used"},
     {"SWY-0002", "a parameter that the model does not have"},
@@ -99,6 +99,9 @@ inline constexpr CodeInfo diagnostic_codes[] = {
     {"SWY-2105", "names of one tensor disagree on requires_grad", Severity::warning},
     {"SWY-2110", "an undefined tensor"},
     {"SWY-2111", "a tensor that cannot be trained"},
+    {"SWY-2201", "a group built in code names something that is not a parameter of it or of the model"},
+    {"SWY-2202", "one tensor in two groups built in code"},
+    {"SWY-2203", "a view given in code does not fit the shape"},
     {"SWY-3001", "a safetensors file that cannot be read or is too short"},
     {"SWY-3002", "the length of a safetensors header is impossible"},
     {"SWY-3003", "a safetensors header is not JSON"},

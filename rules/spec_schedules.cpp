@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "core/schedule_check.h"
 #include "rules/spec_reader.h"
 
 namespace switchyard {
@@ -162,19 +163,12 @@ std::optional<Schedule> read_schedule(SpecDraft& draft, const Node& node) {
     }
   }
   if (!good) return std::nullopt;
-  const auto used = schedule.warmup + schedule.decay;
-  if (schedule.kind != Kind::constant &&
-      (schedule.warmup > schedule.total || schedule.decay > schedule.total || used > schedule.total)) {
-    const auto what = schedule.kind == Kind::wsd
-                          ? fmt::format("warmup {} and decay {} are", schedule.warmup, schedule.decay)
-                          : fmt::format("warmup {} is", schedule.warmup);
+  if (schedule.kind == Kind::constant) schedule.total = 0;  // only percentages needed it
+  if (const auto problem = schedule_problem(schedule); !problem.empty()) {
     const auto at = node.child(schedule.decay > 0 ? "decay" : "warmup");
-    read.error("SWY-1110", fmt::format("{} longer than total {}", what, schedule.total),
-               at ? at->place() : node.place())
-        .help = "raise `total`, or shorten the other";
+    read.error("SWY-1110", problem, at ? at->place() : node.place()).help = "raise `total`, or shorten the other";
     return std::nullopt;
   }
-  if (schedule.kind == Kind::constant) schedule.total = 0;
   return schedule;
 }
 

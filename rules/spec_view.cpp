@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "core/view_check.h"
 #include "rules/spec_reader.h"
 
 namespace switchyard {
@@ -186,11 +187,7 @@ class ViewReader {
   std::optional<std::string> read_part_name(const Node& node) {
     auto name = read_.text(node, "`name`");
     if (!name) return std::nullopt;
-    const bool good = !name->empty() && name->size() <= 64 && std::all_of(name->begin(), name->end(), [](char c) {
-      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
-             c == '.';
-    });
-    if (good) return name;
+    if (is_part_name(*name)) return name;
     read_.error(
         "SWY-1013",
         fmt::format("the name of a part must be made of letters, digits, '_', '-' and '.', got {}", shown(node.json())),

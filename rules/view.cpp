@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "core/view_check.h"
+
 namespace switchyard {
 
 namespace {
@@ -162,10 +164,7 @@ class Resolver {
     if (!cut_by_split) cuts = {{"", {0, whole, 0, 1}}};
     for (const auto& part : cuts) {
       const auto& cut = part.cut;
-      // A head lies inside one run, or is made of whole runs (head_of).
-      const bool fits = cut.size() % head == 0 &&
-                        (head <= cut.length ? cut.length % head == 0 : cut.length > 0 && head % cut.length == 0);
-      if (fits) continue;
+      if (heads_divide(cut, head)) continue;
       const auto what =
           cut_by_split ? fmt::format("part {} of axis {}", part.name, heads.axis) : fmt::format("axis {}", heads.axis);
       return fail("SWY-2026",

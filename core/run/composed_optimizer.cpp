@@ -270,20 +270,26 @@ ComposedOptimizer::ComposedOptimizer(Plan plan, const std::vector<NamedTensor>& 
 namespace {
 
 Plan plan_of(const std::vector<ParameterGroup>& groups, double base_lr, const std::vector<NamedTensor>& tensors,
-             const Registry& registry) {
+             const Registry& registry, Communicator* communicator) {
   Diagnostics diagnostics;
   const auto table = table_from_tensors(tensors, diagnostics);
   auto plan = plan_from_groups(groups, base_lr, table, registry, diagnostics);
-  if (!plan) throw SpecError(std::move(diagnostics), {});
-  return std::move(*plan);
+  if (plan) return std::move(*plan);
+  if (communicator != nullptr) communicator->fail(render(diagnostics, {}));
+  throw SpecError(std::move(diagnostics), {});
 }
 
 }  // namespace
 
 ComposedOptimizer::ComposedOptimizer(const std::vector<ParameterGroup>& groups, double base_lr,
                                      const std::vector<NamedTensor>& tensors, const Registry& registry,
-                                     RunOptions options)
-    : ComposedOptimizer(plan_of(groups, base_lr, tensors, registry), tensors, registry, std::move(options)) {}
+                                     RunOptions options) {
+  auto plan = plan_of(groups, base_lr, tensors, registry, options.communicator);
+  const auto found = plan.diagnostics;
+  impl_ = std::make_unique<Impl>(std::move(plan), tensors, registry, std::move(options));
+  // Nobody else has this plan: what it warns of would be lost.
+  for (const auto& item : found.items()) impl_->warn(item.code + ": " + item.message);
+}
 
 ComposedOptimizer::~ComposedOptimizer() = default;
 ComposedOptimizer::ComposedOptimizer(ComposedOptimizer&&) noexcept = default;

@@ -72,7 +72,8 @@ class ComposedOptimizer {
   ComposedOptimizer(Plan plan, const std::vector<NamedTensor>& tensors, const Registry& registry,
                     RunOptions options = {});
   ComposedOptimizer(Plan plan, const torch::nn::Module& module, const Registry& registry, RunOptions options = {});
-  /// From groups built in code: the same plan without rules. Throws SpecError listing everything wrong.
+  /// From groups built in code: the same plan without rules. Throws SpecError listing everything wrong; warnings and
+  /// notes about the groups go to RunOptions::warn.
   ComposedOptimizer(const std::vector<ParameterGroup>& groups, double base_lr, const std::vector<NamedTensor>& tensors,
                     const Registry& registry, RunOptions options = {});
   ~ComposedOptimizer();

@@ -260,7 +260,8 @@ void weight_decay_follows_its_formula(const Subject& subject) {
   if (decay == nullptr || subject.descriptor.traits.needs_param) return;
   const auto* mode = subject.descriptor.table.with_role(OptionRole::decay_mode);
   Schedule half;
-  half.peak = 0.5;
+  half.kind = Schedule::Kind::piecewise;
+  half.points = {{0, 0.5}, {1, 1}};  // one step is taken, at a half
   auto setup = tiny(subject);
   setup.steps = 1;
   setup.schedules = {{"lr", half}};
