@@ -2,8 +2,9 @@
 """clang-tidy over the compile database, with the warnings of clang for core and rules: only files whose content has changed.
 
 A result depends on the file, on the headers of ours that it reaches, on the checks and on the command; their hash names
-an empty file in the cache when the file was clean. clang-tidy needs 15-20 s for a file that includes LibTorch, so this is
-what makes lint usable before every commit.
+an empty file in the cache when the file was clean. clang-tidy needs 15-20 s for a file that includes LibTorch, nearly all
+of it for LibTorch's own syntax tree: the files of a folder of TOGETHER are therefore checked as one text first, and one by
+one only if that text is not clean.
 """
 import argparse
 import concurrent.futures
@@ -19,6 +20,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # What ships. Not the tests and examples: 20 s each (LibTorch's syntax tree is walked again for every file) for little.
 FOLDERS = ("core", "rules", "kernels", "optimizers", "cli")
+TOGETHER = ("core/run", "kernels", "cli")   # their files have no private names in common
 INCLUDE = re.compile(rb'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
 
 
@@ -44,7 +46,7 @@ def key(source, command):
 
 
 def jobs(args):
-    """Pairs of a source and the command that checks it."""
+    """A source, the command that checks it, what else its result depends on, and its entry in the database."""
     version = subprocess.run([args.clang_tidy, "--version"], capture_output=True, text=True, check=True).stdout
     for entry in json.loads((args.build / "compile_commands.json").read_text()):
         source = pathlib.Path(entry["file"])
@@ -56,7 +58,32 @@ def jobs(args):
         if source.parent in (ROOT / "core", ROOT / "rules"):
             # A second compiler's warnings, of the compiler that the fuzzers are built with.
             tidy.insert(1, "--checks=clang-diagnostic-*")
-        yield source, tidy, version + entry["command"]
+        yield source, tidy, version + entry["command"], entry
+
+
+def batches(wanted):
+    """The jobs, those of one folder of TOGETHER with one set of flags as a list of several."""
+    groups = {}
+    for job in wanted:
+        source, _, _, entry = job
+        folder = str(source.parent.relative_to(ROOT))
+        flags = tuple(word for word in shlex.split(entry["command"]) if not word.endswith((".cpp", ".o")))
+        groups.setdefault((folder, flags) if folder in TOGETHER else source, []).append(job)
+    return list(groups.values())
+
+
+def together(batch, name, build):
+    """The command that checks several files as one text. Where one file's private names hide another's, that is no find."""
+    text = build / "together" / f"{name}.cpp"
+    text.parent.mkdir(exist_ok=True)
+    text.write_text("".join(f'#include "{source}"\n' for source, _, _, _ in batch))
+    source, tidy, _, entry = batch[0]
+    database = text.parent / name
+    database.mkdir(exist_ok=True)
+    command = entry["command"].replace(entry["file"], str(text))
+    (database / "compile_commands.json").write_text(json.dumps([{**entry, "file": str(text), "command": command}]))
+    return [*(word for word in tidy if not word.startswith("-p=") and word != str(source)), f"-p={database}",
+            "--header-filter=/(core|rules|kernels|optimizers|cli)/.*", "--extra-arg=-Wno-shadow", str(text)]
 
 
 def main():
@@ -69,28 +96,44 @@ def main():
     args.build = args.build.resolve()
     args.cache.mkdir(parents=True, exist_ok=True)
 
+    def stamp_of(job):
+        source, command, context, _ = job
+        return args.cache / key(source, command + [context])
+
+    def run(command):
+        return subprocess.run(command, capture_output=True, text=True, cwd=args.build)
+
     def check(job):
-        source, command, context = job
-        stamp = args.cache / key(source, command + [context])
-        if stamp.exists():
-            return source, "cached", ""
-        done = subprocess.run(command, capture_output=True, text=True, cwd=args.build)
+        _, command, _, _ = job
+        done = run(command)
         if done.returncode == 0:
-            stamp.touch()
-            return source, "clean", ""
-        return source, "wrong", f"$ {shlex.join(command)}\n{done.stdout}{done.stderr}"
+            stamp_of(job).touch()
+            return "clean", ""
+        return "wrong", f"$ {shlex.join(command)}\n{done.stdout}{done.stderr}"
+
+    def check_batch(numbered):
+        number, batch = numbered
+        if len(batch) > 1 and run(together(batch, str(number), args.build)).returncode == 0:
+            for job in batch:
+                stamp_of(job).touch()
+            return [("clean", "")] * len(batch)
+        return [check(job) for job in batch]
 
     wanted = []
     for job in jobs(args):
         name = str(job[0].relative_to(ROOT))
         if (not args.only or any(part in name for part in args.only)) and job not in wanted:
             wanted.append(job)   # a file compiled into two programs in the same way is checked once
-    count = {"cached": 0, "clean": 0, "wrong": 0}
+    changed = [job for job in wanted if not stamp_of(job).exists()]
+    count = {"cached": len(wanted) - len(changed), "clean": 0, "wrong": 0}
+    # The largest first: then both cores have work to the end.
+    work = sorted(batches(changed), key=len, reverse=True)
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        for source, result, output in pool.map(check, wanted):
-            count[result] += 1
-            if output:
-                print(output, flush=True)
+        for results in pool.map(check_batch, enumerate(work)):
+            for result, output in results:
+                count[result] += 1
+                if output:
+                    print(output, flush=True)
     print(f"lint: {count['clean']} checked and clean, {count['cached']} unchanged, {count['wrong']} wrong")
     return 1 if count["wrong"] else 0
 

@@ -1,5 +1,5 @@
-# Three test programs, so that a change relinks little: plan_tests has no LibTorch, run_tests has it, cli_tests starts the
-# built command. ctest sees one entry per source file, so that they run in parallel and a failure names its file.
+# Three test programs, so that a change relinks little: plan_tests has no LibTorch, run_tests has it (and rules only in
+# tests/whole), cli_tests starts the built command. ctest sees one entry per source file, so that they run in parallel and a failure names its file.
 
 find_path(SWITCHYARD_DOCTEST_INCLUDE doctest/doctest.h REQUIRED)
 
@@ -43,7 +43,13 @@ switchyard_tests(plan_tests FOLDERS core rules LINK switchyard_plan HELPERS ${fu
 switchyard_use_plan_pch(plan_tests)
 
 file(GLOB probes CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/probes/*.cpp ${PROJECT_SOURCE_DIR}/tests/support/conformance*.cpp)
-switchyard_tests(run_tests FOLDERS kernels run optimizers ONLY "${SWITCHYARD_TENSOR_TESTS}" LINK switchyard HELPERS ${probes})
+set(run_folders kernels run optimizers)
+if(SWITCHYARD_RULES)
+  list(APPEND run_folders whole)
+endif()
+if(TARGET switchyard)
+  switchyard_tests(run_tests FOLDERS ${run_folders} ONLY "${SWITCHYARD_TENSOR_TESTS}" LINK switchyard HELPERS ${probes})
+endif()
 if(TARGET run_tests)
   switchyard_use_torch(run_tests)
 endif()

@@ -17,7 +17,7 @@
 namespace switchyard::kernels {
 namespace {
 
-constexpr std::int64_t kGrain = 64 * 1024;
+constexpr std::int64_t kSumGrain = 64 * 1024;
 constexpr std::int64_t kMask32 = 0xffffffff;
 
 /// A finite value as mantissa * 2^exponent, rounded to 53 bits to nearest even (fewer bits where `lowest` cuts them
@@ -51,7 +51,7 @@ Rounded round_limbs(const std::array<std::int64_t, Limbs>& limbs, int lowest) {
 template <class Sum, class Add>
 void parallel_add(std::int64_t n, Sum& sum, Add&& add) {
   std::mutex mutex;
-  at::parallel_for(0, n, kGrain, [&](std::int64_t begin, std::int64_t end) {
+  at::parallel_for(0, n, kSumGrain, [&](std::int64_t begin, std::int64_t end) {
     Sum mine;
     add(begin, end, mine);
     const std::lock_guard lock(mutex);

@@ -16,14 +16,14 @@
 namespace switchyard::kernels {
 namespace {
 
-constexpr std::int64_t kGrain = 64 * 1024;
+constexpr std::int64_t kReduceGrain = 64 * 1024;
 
 /// Any element with all exponent bits set. Bits and not values: half types need no conversion.
 template <class Word, Word kExponent>
 bool finite_words(const void* data, std::int64_t n) {
   const auto* words = static_cast<const Word*>(data);
   std::atomic<bool> finite{true};
-  at::parallel_for(0, n, kGrain, [&](std::int64_t begin, std::int64_t end) {
+  at::parallel_for(0, n, kReduceGrain, [&](std::int64_t begin, std::int64_t end) {
     constexpr std::int64_t kBlock = 4096;  // between two looks at the flag; the inner loop has no branch
     for (std::int64_t i = begin; i < end && finite.load(std::memory_order_relaxed); i += kBlock) {
       Word bad = 0;
