@@ -47,8 +47,7 @@ constexpr const char* suggested = R"json({
     {"id": "adamw-vectors", "match": {"ndim": "<=1"}, "use": "adamw", "set": {"wd_scale": 0}, "optional": true,
      "note": "Norms, gains and biases have no second axis and are not pulled to zero."}
   ],
-  "fallback": "adamw",
-  "policy": {"SWY-2006": "off"}
+  "fallback": "adamw"
 })json";
 
 /// AdamW: the formulas and bits of kernels/adamw.h. Loshchilov, Hutter, "Decoupled Weight Decay Regularization", 2019.

@@ -30,8 +30,7 @@ constexpr const char* suggested = R"json({
     {"id": "lion-vectors", "match": {"ndim": "<=1"}, "use": "lion", "set": {"wd_scale": 0}, "optional": true,
      "note": "Norms, gains and biases have no second axis and are not pulled to zero."}
   ],
-  "fallback": "lion",
-  "policy": {"SWY-2006": "off"}
+  "fallback": "lion"
 })json";
 
 /// Lion: with r() one rounding and g <- r(grad_scale g),

@@ -173,8 +173,7 @@ constexpr const char* suggested = R"json({
      "except": {"module": ["ConvTranspose2d", "Embedding"]},
      "use": "muon", "matrix": {"out": [0], "in": [1, 2, 3]}, "optional": true,
      "note": "Dense convolutions [out, in, kh, kw], flattened to [out, in kh kw]. With few input channels they are stems, depthwise or grouped: no matrices to speak of."}
-  ],
-  "policy": {"SWY-2006": "off"}
+  ]
 })json";
 
 double flops(std::int64_t out, std::int64_t in, const OptionValues& values) {

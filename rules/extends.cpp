@@ -18,7 +18,7 @@ constexpr std::string_view preset_prefix = "preset:";
 constexpr std::string_view plugin_prefix = "plugin:";
 constexpr std::string_view plugin_suffix = "/defaults";
 
-bool starts_with(const std::string& text, std::string_view prefix) { return text.substr(0, prefix.size()) == prefix; }
+bool starts_with(std::string_view text, std::string_view prefix) { return text.substr(0, prefix.size()) == prefix; }
 
 /// "plugin:NAME/defaults"
 std::string defaults_of(const std::string& plugin) {
@@ -171,6 +171,10 @@ class Extender {
 };
 
 }  // namespace
+
+bool is_shipped(const Place& place) {
+  return starts_with(place.span.file, preset_prefix) || starts_with(place.span.file, plugin_prefix);
+}
 
 Json with_bases(const Json& root, const std::string& file, const Registry& registry, const SpecFiles& files,
                 Reader& read, Sources& texts, Documents& documents) {

@@ -26,6 +26,9 @@ namespace switchyard {
 Json with_bases(const Json& root, const std::string& file, const Registry& registry, const SpecFiles& files,
                 Reader& read, Sources& texts, Documents& documents);
 
+/// True for what stands in a preset or in the defaults of a plugin, where optional rules are there to match or not.
+bool is_shipped(const Place& place);
+
 /// `over` merged over `under`, two whole specs.
 Json merged(const Json& over, const Json& under);
 

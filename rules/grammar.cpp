@@ -78,16 +78,6 @@ std::vector<const Spot*> of_spec() {
 
 }  // namespace spots
 
-std::string belongs_elsewhere(std::string_view key, const Spot& here) {
-  const auto all = spots::of_spec();
-  if (std::find(all.begin(), all.end(), &here) == all.end()) return "";
-  for (const auto* spot : all) {
-    if (spot != &here && std::find(spot->keys.begin(), spot->keys.end(), key) != spot->keys.end())
-      return "it belongs " + spot->where;
-  }
-  return "";
-}
-
 const LaterFeature* Spot::later_key(std::string_view key) const {
   const auto found = std::find_if(later.begin(), later.end(), [&](const auto& feature) { return feature.name == key; });
   return found == later.end() ? nullptr : &*found;

@@ -60,7 +60,4 @@ const LaterFeature& later_expression();
 /// Kinds of sinks.
 const std::vector<LaterFeature>& later_sinks();
 
-/// "it belongs under `match`" if exactly this key is legal elsewhere in a spec, else "".
-std::string belongs_elsewhere(std::string_view key, const Spot& here);
-
 }  // namespace switchyard

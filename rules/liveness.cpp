@@ -4,6 +4,7 @@
 #include <map>
 
 #include "rules/explain_unused.h"
+#include "rules/extends.h"
 #include "rules/near_name.h"
 #include "rules/router.h"
 #include "rules/takers.h"
@@ -13,7 +14,8 @@ namespace switchyard {
 namespace {
 
 constexpr std::size_t most_listed = 20;
-constexpr std::size_t most_explained = 20;  // findings that are looked into; the work is one pass over the names each
+constexpr std::size_t most_explained =
+    20;  // findings that are looked into; the work is some passes over the names each
 
 template <class Entry>
 void report_entry(const Spec& spec, const ParameterTable& table, const Entry& entry, const Tally& tally,
@@ -32,6 +34,7 @@ void report_entry(const Spec& spec, const ParameterTable& table, const Entry& en
   });
   if (broken_layers && (looks_at_layers(entry.match) || (entry.except && looks_at_layers(*entry.except)))) return;
   if (entry.optional) {
+    if (is_shipped(entry.place)) return;
     diagnostics.note("SWY-2006", fmt::format("optional {} `{}` matches no parameter", what, entry.id), entry.place);
     return;
   }

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "rules/meant_key.h"
+
 namespace switchyard {
 
 namespace {
@@ -111,16 +113,13 @@ void Reader::wrong_type(const Node& node, const std::string& what, const std::st
   }
 }
 
-bool Reader::object(const Node& node, const Spot& spot, const std::vector<std::string>& extra) {
+bool Reader::object(const Node& node, const Spot& spot, const std::function<std::vector<std::string>()>& options) {
   if (!node.json().is(Json::Kind::object)) {
     wrong_type(node, node.key().empty() ? spot.what : fmt::format("`{}`", shown(node.key())), "an object");
     return false;
   }
-  const auto has = [](const std::vector<std::string>& keys, const std::string& key) {
-    return std::find(keys.begin(), keys.end(), key) != keys.end();
-  };
   for (const auto& member : node.json().members()) {
-    if (has(spot.keys, member.key) || has(extra, member.key)) continue;
+    if (std::find(spot.keys.begin(), spot.keys.end(), member.key) != spot.keys.end()) continue;
     const Node child(node, member);
     if (const auto* feature = spot.later_key(member.key)) {
       unsupported(*feature, child.key_place());
@@ -129,14 +128,12 @@ bool Reader::object(const Node& node, const Spot& spot, const std::vector<std::s
     auto& finding =
         error("SWY-1011", fmt::format("unknown key `{}` in {}", shown(member.key), spot.what), child.key_place());
     finding.label = "not a key of " + spot.what;
-    auto candidates = spot.keys;
-    candidates.insert(candidates.end(), extra.begin(), extra.end());
-    finding.help = belongs_elsewhere(member.key, spot);
-    if (finding.help.empty()) {
-      finding.help = did_you_mean(member.key, candidates);
-      if (!finding.help.empty()) meant_[&node.json()].push_back(nearest(member.key, candidates));
-    }
-    finding.help += fmt::format("{}(keys: {})", finding.help.empty() ? "" : "   ", listed(candidates));
+    MeantKey meant;
+    if (member.key.size() <= most_suggested)
+      meant = meant_key(member.key, spot, node.json(), options ? options() : std::vector<std::string>());
+    finding.help = std::move(meant.help);
+    if (!meant.key.empty()) meant_[&node.json()].push_back(std::move(meant.key));
+    finding.help += fmt::format("{}(keys: {})", finding.help.empty() ? "" : "   ", listed(spot.keys));
   }
   return true;
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <optional>
 #include <string>
@@ -53,9 +54,9 @@ class Reader {
  public:
   Reader(std::string_view text, Diagnostics& diagnostics) : text_(text), diagnostics_(diagnostics) {}
 
-  /// False (and reported) unless the value is an object; reports unknown and unsupported keys. `extra`: keys legal
-  /// beside the spot's.
-  bool object(const Node& node, const Spot& spot, const std::vector<std::string>& extra = {});
+  /// False (and reported) unless the value is an object; reports unknown and unsupported keys. `options` gives
+  /// the names of options of plugins that may stand below it, when a finding needs them.
+  bool object(const Node& node, const Spot& spot, const std::function<std::vector<std::string>()>& options = {});
   bool array(const Node& node, const std::string& what, std::size_t at_least = 0);
   std::optional<std::string> text(const Node& node, const std::string& what);
   /// A text that is not empty, has no control characters and at most 200 bytes.
@@ -84,8 +85,8 @@ class Reader {
     }
     return good;
   }
-  /// True if `object()` reported an unknown key of this object that was probably meant to be `key`: that `key` is
-  /// missing, or what follows from that, is then the same mistake and not reported again.
+  /// True if `object()` reported an unknown key of this object that was probably meant to be `key`, or to stand under
+  /// it: that `key` is missing, or what follows from that, is then the same mistake and not reported again.
   bool meant(const Node& object, std::string_view key) const;
   /// The member, or a report that it is missing.
   std::optional<Node> require(const Node& object, std::string_view key, const std::string& what);

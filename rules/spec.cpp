@@ -39,6 +39,15 @@ const SpecSchedule* Spec::find_schedule(std::string_view id) const {
   return found == schedules.end() ? nullptr : &*found;
 }
 
+std::vector<std::string> SpecDraft::option_names(const OptimizerDescriptor* plugin) const {
+  if (plugin != nullptr) return plugin->table.names();
+  std::set<std::string> out;
+  for (const auto& one : registry.optimizers()) {
+    for (const auto& option : one.table.options) out.insert(option.name);
+  }
+  return {out.begin(), out.end()};
+}
+
 const OptimizerDescriptor* SpecDraft::plugin_of(const std::string& optimizer) const {
   const auto* found = spec.find_optimizer(optimizer);
   return found == nullptr ? nullptr : registry.find(found->plugin);

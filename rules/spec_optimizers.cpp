@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/schedule_check.h"
 #include "rules/spec_reader.h"
 
 namespace switchyard {
@@ -72,7 +73,12 @@ class OptimizersReader {
   }
 
   bool read_one(const Node& node, SpecOptimizer& out) {
-    if (!read_.object(node, spots::optimizer())) return false;
+    const auto option_names = [&] {
+      const auto plugin = node.child("plugin");
+      const bool named = plugin && plugin->json().is(Json::Kind::string);
+      return draft_.option_names(named ? draft_.registry.find(plugin->json().as_string()) : nullptr);
+    };
+    if (!read_.object(node, spots::optimizer(), option_names)) return false;
     const auto name = fmt::format("optimizer `{}`", shown(node.key()));
     if (node.key() == "error" || node.key() == "freeze" || node.key().empty()) {
       read_.error("SWY-1013", fmt::format("an optimizer cannot be called \"{}\"", node.key()), node.key_place()).help =
@@ -219,9 +225,9 @@ class OptimizersReader {
     }
     const auto* schedule = draft_.spec.find_schedule(id);
     if (schedule == nullptr) return false;  // broken, and reported where it stands
+    if (accepts_schedule(option, schedule->schedule)) return true;
     const auto [low, high] = range(schedule->schedule);
     if (option == nullptr) {
-      if (high == 1 && low >= 0) return true;
       auto& finding = read_.error(
           "SWY-1105",
           fmt::format("a schedule of `lr` is a factor from 0 with peak 1, but `{}` takes values from {} to {}", id,
@@ -231,8 +237,6 @@ class OptimizersReader {
       finding.help = "put the learning rate into `lr` and let the schedule rise to 1";
       return false;
     }
-    const bool whole = option->type == OptionType::number;
-    if (whole && option->interval.contains(low) && option->interval.contains(high)) return true;
     auto& finding =
         read_.error("SWY-1105",
                     fmt::format("`{}` of plugin `{}` must be {}, but the schedule `{}` takes values from {} to {}",

@@ -32,6 +32,8 @@ struct SpecDraft {
   std::set<std::string> optimizers_used;
   std::unordered_map<std::string, int> pattern_numbers;  ///< -1 for broken ones
 
+  /// Names of the options of a plugin; of all plugins, each once, if it is null.
+  std::vector<std::string> option_names(const OptimizerDescriptor* plugin) const;
   /// The plugin of a good optimizer; null if the optimizer is broken or unknown.
   const OptimizerDescriptor* plugin_of(const std::string& optimizer) const;
   /// True if the id exists; reports it otherwise (unless the whole section is missing).

@@ -98,7 +98,12 @@ void read_rules(SpecDraft& draft, const Node& rules) {
   Ids ids;
   for (std::size_t i = 0; i < rules.json().size(); ++i) {
     const Node node(rules, i);
-    if (!draft.read.object(node, spots::rule())) continue;
+    const auto options = [&] {
+      const auto use = node.child("use");
+      const bool named = use && use->json().is(Json::Kind::string);
+      return draft.option_names(named ? draft.plugin_of(use->json().as_string()) : nullptr);
+    };
+    if (!draft.read.object(node, spots::rule(), options)) continue;
     SpecRule rule;
     rule.id = ids.read(draft, node, "a rule", rule.place).value_or("");
     read_matches(draft, node, "a rule", rule);
@@ -114,7 +119,7 @@ void read_overrides(SpecDraft& draft, const Node& overrides) {
   Ids ids;
   for (std::size_t i = 0; i < overrides.json().size(); ++i) {
     const Node node(overrides, i);
-    if (!draft.read.object(node, spots::override_())) continue;
+    if (!draft.read.object(node, spots::override_(), [&] { return draft.option_names(nullptr); })) continue;
     SpecOverride entry;
     entry.id = ids.read(draft, node, "an override", entry.place).value_or("");
     read_matches(draft, node, "an override", entry);

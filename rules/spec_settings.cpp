@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "rules/meant_key.h"
 #include "rules/spec_reader.h"
 
 namespace switchyard {

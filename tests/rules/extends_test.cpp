@@ -135,19 +135,27 @@ TEST_CASE("extends: what a plugin suggests comes in like a file, and only when i
   for (auto descriptor : silent.optimizers()) {
     if (descriptor.name == "muon") {
       descriptor.defaults = R"({"switchyard": 1, "optimizers": {"muon": {"plugin": "muon", "lr": 0.02}},
-        "rules": [{"id": "m", "match": {"ndim": 2}, "use": "muon"}]})";
+        "rules": [{"id": "m", "match": {"ndim": 2}, "use": "muon"},
+                  {"id": "theirs", "match": {"ndim": 7}, "use": "muon", "optional": true}]})";
     }
     registry.add(std::move(descriptor));
   }
-  const std::string spec = R"({"switchyard": 1, "extends": ["plugin:muon/defaults"], "fallback": "freeze"})";
+  const std::string spec = R"({"switchyard": 1, "extends": ["plugin:muon/defaults"], "fallback": "freeze",
+    "rules": [{"id": "mine", "match": {"ndim": 8}, "use": "muon", "optional": true}]})";
   const auto outcome = parse({{"a.json", spec}}, "a.json", registry);
   REQUIRE_MESSAGE(outcome.spec, render(outcome.diagnostics, outcome.sources));
-  REQUIRE(outcome.spec->rules.size() == 1);
-  CHECK(outcome.spec->rules[0].place.span.file == "plugin:muon/defaults");
-  CHECK(outcome.spec->rules[0].place.pointer == "/rules/0/id");
+  REQUIRE(outcome.spec->rules.size() == 3);
+  CHECK(outcome.spec->rules[1].place.span.file == "plugin:muon/defaults");
+  CHECK(outcome.spec->rules[1].place.pointer == "/rules/0/id");
   CHECK(outcome.sources.count("plugin:muon/defaults") == 1);
-  // A spec that does not name it has the same hashes with a plugin that suggests and with one that does not.
   const auto table = test::table(test::gpt2(1));
+  // Optional rules of a plugin are there to match or not; one's own are noted.
+  Diagnostics notes;
+  REQUIRE(make_plan(*outcome.spec, table, registry, notes));
+  REQUIRE(notes.items().size() == 1);
+  CHECK(notes.items()[0].code == "SWY-2006");
+  CHECK(notes.items()[0].message.find("`mine`") != std::string::npos);
+  // A spec that does not name it has the same hashes with a plugin that suggests and with one that does not.
   const auto hashes_with = [&](const Registry& plugins) {
     Diagnostics diagnostics;
     const auto plain = parse({{"a.json", base}}, "a.json", plugins);

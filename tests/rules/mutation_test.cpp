@@ -4,21 +4,16 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <fstream>
-#include <functional>
 #include <set>
-#include <sstream>
 
 #include "core/json.h"
-#include "rules/manifest.h"
-#include "rules/planner.h"
 #include "tests/support/good_specs.h"
-#include "tests/support/test_registry.h"
 
 using namespace switchyard;
 using test::each_member;
 using test::Good;
 using test::good_specs;
+using test::run;
 
 namespace {
 
@@ -29,19 +24,6 @@ struct Mutation {
   std::size_t end = 0;
   std::string meant;  ///< what the finding has to name; "" where nothing can be suggested
 };
-
-struct Result {
-  Diagnostics diagnostics;
-  std::optional<Plan> plan;
-};
-
-Result run(const std::string& text, const ParameterTable& table) {
-  static const auto registry = test::registry();
-  Result out;
-  const auto spec = parse_spec(text, "spec.json", registry, out.diagnostics);
-  if (spec) out.plan = make_plan(*spec, table, registry, out.diagnostics);
-  return out;
-}
 
 std::vector<const Diagnostic*> primary(const Diagnostics& diagnostics) {
   std::vector<const Diagnostic*> out;

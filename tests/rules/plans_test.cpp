@@ -61,6 +61,10 @@ void check_diagnostic(const Outcome& outcome, const Diagnostic& item, const Json
   if (const auto* pointer = want.find("pointer")) CHECK(item.place.pointer == pointer->as_string());
   if (const auto* subject = want.find("subject")) CHECK(item.subject == subject->as_string());
   const auto all = everything(item);
+  if (const auto* list = want.find("lacks")) {
+    for (const auto& part : list->items())
+      CHECK_MESSAGE(all.find(part.as_string()) == std::string::npos, all << "\nhas " << part.as_string());
+  }
   for (const auto* key : {"contains", "help"}) {
     const auto* list = want.find(key);
     if (list == nullptr) continue;

@@ -1,27 +1,14 @@
 // What may be written as a variable, and that nothing is let through because it looks like one.
 #include <doctest/doctest.h>
 
-#include "rules/planner.h"
 #include "tests/support/good_specs.h"
 
 using namespace switchyard;
+using test::run;
 
 namespace {
 
-struct Result {
-  Diagnostics diagnostics;
-  std::optional<Plan> plan;
-};
-
-Result run(const std::string& text, const ParameterTable& table) {
-  static const auto registry = test::registry();
-  Result out;
-  const auto spec = parse_spec(text, "spec.json", registry, out.diagnostics);
-  if (spec) out.plan = make_plan(*spec, table, registry, out.diagnostics);
-  return out;
-}
-
-/// Every value of a document but what `is_text` says is text, with its path.
+/// Every value of a document but free text, with its path.
 std::vector<std::pair<std::string, Json>> values(const Json& root) {
   std::vector<std::pair<std::string, Json>> out = {{"", root}};
   test::each_member(root, "", [&](const std::string& path, const Json::Member& member, const Json&) {

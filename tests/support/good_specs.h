@@ -10,6 +10,7 @@
 
 #include "core/json.h"
 #include "rules/manifest.h"
+#include "rules/planner.h"
 #include "tests/support/test_registry.h"
 
 namespace switchyard::test {
@@ -38,6 +39,20 @@ inline std::vector<Good> good_specs() {
   REQUIRE(model);
   return {{"one_mistake", dump_json(*base.find("spec"), 2), std::move(*model)},
           {"gpt2_muon", dump_json(read_json("examples/specs/gpt2_muon.json"), 2), table(gpt2(2))}};
+}
+
+/// A spec read and planned.
+struct Result {
+  Diagnostics diagnostics;
+  std::optional<Plan> plan;
+};
+
+inline Result run(const std::string& text, const ParameterTable& table) {
+  static const auto plugins = registry();
+  Result out;
+  const auto spec = parse_spec(text, "spec.json", plugins, out.diagnostics);
+  if (spec) out.plan = make_plan(*spec, table, plugins, out.diagnostics);
+  return out;
 }
 
 /// Calls visit(path, member, object) for every member; a path is the keys above and the key, indices as "*".
