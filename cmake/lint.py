@@ -3,8 +3,8 @@
 
 A result depends on the file, on the headers of ours that it reaches, on the checks and on the command; their hash names
 an empty file in the cache when the file was clean. clang-tidy needs 15-20 s for a file that includes LibTorch, nearly all
-of it for LibTorch's own syntax tree: the files of a folder of TOGETHER are therefore checked as one text first, and one by
-one only if that text is not clean.
+of it for LibTorch's own syntax tree: files of one folder that have no private names in common are therefore checked as
+one text first, and one by one only if that text is not clean.
 """
 import argparse
 import concurrent.futures
@@ -20,7 +20,12 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # What ships. Not the tests and examples: 20 s each (LibTorch's syntax tree is walked again for every file) for little.
 FOLDERS = ("core", "rules", "kernels", "optimizers", "cli")
-TOGETHER = ("core/run", "kernels", "cli")   # their files have no private names in common
+MOST_TOGETHER = 24
+# Names that are defined in unnamed namespaces, and all names in a text without its comments and strings.
+PRIVATE = re.compile(r"^namespace \{\n(.*?)^\}  // namespace\n", re.MULTILINE | re.DOTALL)
+DEFINED = re.compile(r"^(?:class|struct|enum(?: class)?|using) +(\w+)"
+                     r"|^(?=[A-Za-z])(?!template|return)[\w:<>,&* ]*?\b(\w+) *(?:\(|\{|=|;)", re.MULTILINE)
+NOT_CODE = re.compile(r'//[^\n]*|"(?:[^"\\\n]|\\.)*"')
 INCLUDE = re.compile(rb'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
 
 
@@ -61,19 +66,35 @@ def jobs(args):
         yield source, tidy, version + entry["command"], entry
 
 
+def names(source):
+    text = source.read_text()
+    private = {a or b for part in PRIVATE.findall(text) for a, b in DEFINED.findall(part)}
+    return private, set(re.findall(r"[A-Za-z_]\w*", NOT_CODE.sub("", text)))
+
+
 def batches(wanted):
-    """The jobs, those of one folder of TOGETHER with one set of flags as a list of several."""
-    groups = {}
+    """The jobs in lists that can be one text: of one folder, with the same flags, none using a private name of another."""
+    out = []
     for job in wanted:
         source, _, _, entry = job
-        folder = str(source.parent.relative_to(ROOT))
         flags = tuple(word for word in shlex.split(entry["command"]) if not word.endswith((".cpp", ".o")))
-        groups.setdefault((folder, flags) if folder in TOGETHER else source, []).append(job)
-    return list(groups.values())
+        kind = source.parent, flags
+        private, used = names(source)
+        for batch in out:
+            if batch["kind"] == kind and len(batch["jobs"]) < MOST_TOGETHER and not (
+                    private & batch["used"] or used & batch["private"]):
+                break
+        else:
+            batch = {"kind": kind, "jobs": [], "private": set(), "used": set()}
+            out.append(batch)
+        batch["jobs"].append(job)
+        batch["private"] |= private
+        batch["used"] |= used
+    return [batch["jobs"] for batch in out]
 
 
 def together(batch, name, build):
-    """The command that checks several files as one text. Where one file's private names hide another's, that is no find."""
+    """The command that checks several files as one text. What one file declares may hide a name of another: no -Wshadow."""
     text = build / "together" / f"{name}.cpp"
     text.parent.mkdir(exist_ok=True)
     text.write_text("".join(f'#include "{source}"\n' for source, _, _, _ in batch))
