@@ -132,23 +132,24 @@ for finding in result["diagnostics"]:
 beyond_schema = {"SWY-1015", "SWY-1016", "SWY-1018", "SWY-1020", "SWY-1021", "SWY-1022", "SWY-1103", "SWY-1104", "SWY-1105", "SWY-1106", "SWY-1110",
                  "SWY-1152", "SWY-1153", "SWY-1156", "SWY-1160", "SWY-1161"}
 wrong = []
+refused_by_both = 0
 for (what, document), file, good in zip(cases, files, accepted):
-    errors = [error.message for error in validator.iter_errors(document)]
+    first = next(validator.iter_errors(document), None)
+    refused_by_both += not good and first is not None
     found = codes.get(file, set()) - {"SWY-2008", "SWY-2009", "SWY-1154"}
-    if good and errors:
-        wrong.append(f"{what}: accepted, but the schema says {errors[0]}")
+    if good and first is not None:
+        wrong.append(f"{what}: accepted, but the schema says {first.message}")
     # An optimizer that takes its plugin from another one (`like`): which options it has is a matter of that reference.
     by_reference = {"SWY-1101", "SWY-1102"} if what.startswith("optimizers/slow/") else set()
     # What a variable stands for is judged where it is used, which a schema does not follow.
     through_variable = what.startswith("vars/")
-    if not good and not errors and not through_variable and not found & (beyond_schema | by_reference):
+    if not good and first is None and not through_variable and not found & (beyond_schema | by_reference):
         wrong.append(f"{what}: refused with {sorted(found)}, but the schema accepts it")
 if not accepted[0]:
     wrong.append(f"the sample is refused: {codes.get(files[0])}")
 for (what, _), file, good in list(zip(cases, files, accepted))[1:1 + len(list(shipped()))]:
     if not good:
         wrong.append(f"{what}: refused with {codes.get(file)}")
-refused_by_both = sum(1 for (_, document), good in zip(cases, accepted) if not good and not validator.is_valid(document))
 if refused_by_both < len(cases) // 2:
     wrong.append(f"only {refused_by_both} of {len(cases)} mutations are refused by both: the comparison says little")
 print(f"{len(cases)} documents, {refused_by_both} refused by both")
