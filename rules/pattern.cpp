@@ -52,6 +52,24 @@ std::size_t skip_group(std::string_view text, std::size_t at) {
   return std::string_view::npos;
 }
 
+/// Position behind "*", "+", "?", "{2}", "{2,}" or "{2,3}" at `at`; `at` if there is none: any other "{" is plain text.
+std::size_t skip_repetition(std::string_view text, std::size_t at) {
+  if (text[at] == '*' || text[at] == '+' || text[at] == '?') return at + 1;
+  if (text[at] != '{') return at;
+  auto i = at + 1;
+  const auto digits = [&] {
+    const auto begin = i;
+    while (i < text.size() && text[i] >= '0' && text[i] <= '9') ++i;
+    return i > begin;
+  };
+  if (!digits()) return at;
+  if (i < text.size() && text[i] == ',') {
+    ++i;
+    digits();
+  }
+  return i < text.size() && text[i] == '}' ? i + 1 : at;
+}
+
 /// Plain text outside groups, classes and quantifiers, which every whole-name match contains. Careful rather than
 /// clever: an expression with alternatives at the top level, flags or unusual escapes gives none.
 std::vector<std::string> required_text(std::string_view text) {
@@ -81,11 +99,10 @@ std::vector<std::string> required_text(std::string_view text) {
         return {};
       }
       i += 2;
-    } else if (c == '*' || c == '+' || c == '?' || c == '{') {
+    } else if (const auto behind = skip_repetition(text, i); behind > i) {
       if (!stretch.empty()) stretch.pop_back();
       flush();
-      if (c == '{') i = std::min(text.find('}', i), text.size() - 1);
-      ++i;
+      i = behind;
     } else if (c == '.' || c == '^' || c == '$' || static_cast<unsigned char>(c) >= 0x80) {
       flush();
       ++i;

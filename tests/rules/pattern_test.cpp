@@ -253,3 +253,28 @@ TEST_CASE("patterns: plain text that they claim to need is in every name that th
   }
   CHECK(Pattern::compile("re:model\\.layers\\..*", error)->required() == std::vector<std::string>{"model.layers."});
 }
+
+TEST_CASE("expressions: a brace that repeats nothing is text, and what stands in it is not skipped") {
+  struct Case {
+    std::string pattern;
+    std::vector<std::string> names;  ///< that match
+    std::vector<std::string> required;
+  };
+  const std::vector<Case> cases = {{"re:a{b|c}", {"a{b", "c}"}, {}},
+                                   {"re:x{2,3|y}", {"x{2,3", "y}"}, {}},
+                                   {"re:x{,3}y", {"x{,3}y"}, {"x{,3}y"}},
+                                   {"re:x{y", {"x{y"}, {"x{y"}},
+                                   {"re:x{2", {"x{2"}, {"x{2"}},
+                                   {"re:x{2,", {"x{2,"}, {"x{2,"}},
+                                   {"re:wx{2}y", {"wxxy"}, {"w", "y"}},
+                                   {"re:wx{0,}y", {"wy", "wxxxy"}, {"w", "y"}},
+                                   {"re:wx{1,2}?y", {"wxy", "wxxy"}, {"w", "y"}}};
+  for (const auto& one : cases) {
+    CAPTURE(one.pattern);
+    PatternError error;
+    const auto pattern = Pattern::compile(one.pattern, error);
+    REQUIRE_MESSAGE(pattern, error.message);
+    CHECK(pattern->required() == one.required);
+    for (const auto& name : one.names) CHECK_MESSAGE(pattern->matches(name), name);
+  }
+}
