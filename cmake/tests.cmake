@@ -1,5 +1,6 @@
 # Three test programs, so that a change relinks little: plan_tests has no LibTorch, run_tests has it (and rules only in
-# tests/whole), cli_tests starts the built command. ctest sees one entry per source file, so that they run in parallel and a failure names its file.
+# tests/whole), cli_tests starts the built command. ctest sees one entry per source file, so that they run in parallel
+# and a failure names its file.
 
 find_path(SWITCHYARD_DOCTEST_INCLUDE doctest/doctest.h REQUIRED)
 

@@ -17,16 +17,16 @@ namespace {
 constexpr std::size_t most_listed = 20;
 constexpr std::size_t most_compared = 20'000;  // names of a model, for the nearest
 
-std::string suggestion(const std::string& given, const std::vector<std::string>& names) {
-  const auto found = nearest(given, names);
-  if (!found.empty()) return fmt::format("did you mean `{}`?", found);
-  return names.size() > most_listed ? "" : fmt::format("known: {}", fmt::join(names, ", "));
-}
-
-/// "did you mean `lr`?   ", "" if nothing is near.
+/// "did you mean `lr`?", "" if nothing is near.
 std::string near(const std::string& given, const std::vector<std::string>& names) {
   const auto found = nearest(given, names);
-  return found.empty() ? "" : fmt::format("did you mean `{}`?   ", found);
+  return found.empty() ? "" : fmt::format("did you mean `{}`?", found);
+}
+
+std::string suggestion(const std::string& given, const std::vector<std::string>& names) {
+  auto help = near(given, names);
+  if (!help.empty() || names.size() > most_listed) return help;
+  return fmt::format("known: {}", fmt::join(names, ", "));
 }
 
 class GroupPlanner {
@@ -144,11 +144,11 @@ class GroupPlanner {
       for (const auto& one : plugin.table.options) {
         if (one.schedulable) legal.push_back(one.name);
       }
+      const auto meant = option == nullptr ? near(name, legal) : "";
       error(group, option == nullptr ? "SWY-1101" : "SWY-1104",
             option == nullptr ? fmt::format("unknown option `{}` for plugin `{}`", name, plugin.name)
                               : fmt::format("`{}` of plugin `{}` cannot follow a schedule", name, plugin.name))
-          .help =
-          fmt::format("{}can be scheduled: {}", option == nullptr ? near(name, legal) : "", fmt::join(legal, ", "));
+          .help = fmt::format("{}{}can be scheduled: {}", meant, meant.empty() ? "" : "   ", fmt::join(legal, ", "));
       return;
     }
     const auto same = [&](const auto& entry) { return entry.first == name; };

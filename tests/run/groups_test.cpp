@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "core/run/communicator.h"
 #include "core/run/composed_optimizer.h"
 #include "tests/run/mixed_bench.h"
 
@@ -205,4 +206,48 @@ TEST_CASE("groups: a write on one rank only is an error on all") {
     said[static_cast<std::size_t>(communicator.rank())] = thrown_by([&] { bench.step(2); });
   });
   for (const auto& text : said) CHECK(text.find("every rank") != std::string::npos);
+}
+
+TEST_CASE("groups: built in code, they are all of what is trained, and what they warn of is heard") {
+  const auto registry = builtin_registry();
+  auto weight = at::ones({2, 2}).set_requires_grad(true);
+  const std::vector<NamedTensor> tensors = {{"weight", weight}, {"frozen", at::ones({2})}};
+  std::vector<std::string> warnings;
+  RunOptions options;
+  options.warn = [&](const std::string& text) { warnings.push_back(text); };
+  const std::vector<ParameterGroup> groups = {{.id = "g", .plugin = "sgd", .parameters = {"weight"}, .lr_scale = 0.5},
+                                              {.id = "still", .plugin = "sgd", .parameters = {"frozen"}}};
+  ComposedOptimizer optimizer(groups, 0.5, tensors, registry, options);
+  REQUIRE(warnings.size() == 1);
+  CHECK(warnings[0].find("SWY-2005: group `still` has only frozen parameters") != std::string::npos);
+  weight.mutable_grad() = at::ones({2, 2});
+  CHECK(optimizer.step().applied);
+  CHECK(same_bits(weight.detach(), at::full({2, 2}, 0.75)));
+  try {
+    ComposedOptimizer({{.id = "g", .plugin = "sgd", .parameters = {"wieght"}}}, 0.5, tensors, registry);
+    FAIL("accepted");
+  } catch (const SpecError& error) {
+    CHECK(error.diagnostics().count(Severity::error) == 2);  // and the weight has no group
+  }
+}
+
+TEST_CASE("groups: a rank whose groups are wrong does not leave the others waiting") {
+  const auto registry = builtin_registry();
+  std::string heard;
+  ThreadWorld world(2);
+  CHECK_THROWS_AS(world.run([&](Communicator& communicator) {
+    RunOptions options;
+    options.communicator = &communicator;
+    const std::vector<NamedTensor> tensors = {{"weight", at::ones({2, 2}).set_requires_grad(true)}};
+    const auto* name = communicator.rank() == 1 ? "wieght" : "weight";
+    try {
+      ComposedOptimizer({{.id = "g", .plugin = "sgd", .parameters = {name}}}, 0.5, tensors, registry, options);
+    } catch (const CommunicatorError& error) {
+      heard = error.what();
+      throw;
+    }
+  }),
+                  SpecError);
+  CHECK(heard.find("rank 1") != std::string::npos);
+  CHECK(heard.find("`wieght`") != std::string::npos);
 }
