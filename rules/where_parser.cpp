@@ -144,8 +144,9 @@ class Parser {
          "join conditions by `and` or `or`");
     return false;
   }
+  /// At the end of the text there is no deeper level: that something is missing there is the finding.
   bool deeper(int depth) {
-    if (depth <= most_depth) return true;
+    if (depth <= most_depth || token_.kind == Token::Kind::end) return true;
     fail(fmt::format("more than {} levels of nesting", most_depth), token_.offset, token_.length);
     return false;
   }

@@ -145,6 +145,19 @@ TEST_CASE("where: length and depth are bounded") {
   CHECK(error.message.find("more than 1000") != std::string::npos);
 }
 
+TEST_CASE("where: text that ends at any depth is refused with a place inside it") {
+  for (const char* opening : {"(", "!", "-", "not ", "min(", "abs(", "1 + ", "rows > 1 and "}) {
+    std::string text;
+    for (int depth = 1; depth < 70; ++depth) {
+      text += opening;
+      CAPTURE(text);
+      WhereError error;
+      REQUIRE_FALSE(compile(text, error));
+      REQUIRE(error.offset + error.length <= text.size());
+    }
+  }
+}
+
 TEST_CASE("where: any text is compiled or refused with a place inside it") {
   const unsigned seed = 5;
   MESSAGE("seed ", seed);
