@@ -17,15 +17,11 @@ import shlex
 import subprocess
 import sys
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+from together import ROOT, groups, include
+
 # What ships. Not the tests and examples: 20 s each (LibTorch's syntax tree is walked again for every file) for little.
 FOLDERS = ("core", "rules", "kernels", "optimizers", "cli")
 MOST_TOGETHER = 24
-# Names that are defined in unnamed namespaces, and all names in a text without its comments and strings.
-PRIVATE = re.compile(r"^namespace \{\n(.*?)^\}  // namespace\n", re.MULTILINE | re.DOTALL)
-DEFINED = re.compile(r"^(?:class|struct|enum(?: class)?|using) +(\w+)"
-                     r"|^(?=[A-Za-z])(?!template|return)[\w:<>,&* ]*?\b(\w+) *(?:\(|\{|=|;)", re.MULTILINE)
-NOT_CODE = re.compile(r'//[^\n]*|"(?:[^"\\\n]|\\.)*"')
 INCLUDE = re.compile(rb'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
 
 
@@ -66,38 +62,19 @@ def jobs(args):
         yield source, tidy, version + entry["command"], entry
 
 
-def names(source):
-    text = source.read_text()
-    private = {a or b for part in PRIVATE.findall(text) for a, b in DEFINED.findall(part)}
-    return private, set(re.findall(r"[A-Za-z_]\w*", NOT_CODE.sub("", text)))
-
-
 def batches(wanted):
-    """The jobs in lists that can be one text: of one folder, with the same flags, none using a private name of another."""
-    out = []
-    for job in wanted:
+    """The jobs in lists that can be one text: of one folder, with the same flags."""
+    def kind(job):
         source, _, _, entry = job
-        flags = tuple(word for word in shlex.split(entry["command"]) if not word.endswith((".cpp", ".o")))
-        kind = source.parent, flags
-        private, used = names(source)
-        for batch in out:
-            if batch["kind"] == kind and len(batch["jobs"]) < MOST_TOGETHER and not (
-                    private & batch["used"] or used & batch["private"]):
-                break
-        else:
-            batch = {"kind": kind, "jobs": [], "private": set(), "used": set()}
-            out.append(batch)
-        batch["jobs"].append(job)
-        batch["private"] |= private
-        batch["used"] |= used
-    return [batch["jobs"] for batch in out]
+        return source.parent, tuple(word for word in shlex.split(entry["command"]) if not word.endswith((".cpp", ".o")))
+    return groups(wanted, lambda job: job[0], kind, MOST_TOGETHER)
 
 
 def together(batch, name, build):
     """The command that checks several files as one text. What one file declares may hide a name of another: no -Wshadow."""
     text = build / "together" / f"{name}.cpp"
     text.parent.mkdir(exist_ok=True)
-    text.write_text("".join(f'#include "{source}"\n' for source, _, _, _ in batch))
+    text.write_text("".join(include(source) for source, _, _, _ in batch))
     source, tidy, _, entry = batch[0]
     database = text.parent / name
     database.mkdir(exist_ok=True)

@@ -1,5 +1,5 @@
 # Three test programs, so that a change relinks little: plan_tests has no LibTorch, run_tests has it (and rules only in
-# tests/whole), cli_tests starts the built command. ctest sees one entry per source file, so that they run in parallel
+# tests/whole), cli_tests runs the command. ctest sees one entry per source file, so that they run in parallel
 # and a failure names its file.
 
 find_path(SWITCHYARD_DOCTEST_INCLUDE doctest/doctest.h REQUIRED)
@@ -17,7 +17,9 @@ function(switchyard_tests program)
   if(NOT tests)
     return()
   endif()
-  add_executable(${program} ${PROJECT_SOURCE_DIR}/tests/support/main.cpp ${tests} ${arg_HELPERS})
+  set(sources ${tests} ${arg_HELPERS})
+  switchyard_together(sources ${program})
+  add_executable(${program} ${PROJECT_SOURCE_DIR}/tests/support/main.cpp ${sources})
   target_link_libraries(${program} PRIVATE ${arg_LINK} switchyard_fmt nlohmann_json::nlohmann_json)
   target_compile_definitions(${program} PRIVATE SWITCHYARD_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   foreach(test ${tests})
@@ -54,7 +56,7 @@ if(TARGET run_tests)
 endif()
 
 if(TARGET switchyard_command)
-  switchyard_tests(cli_tests FOLDERS cli)
+  switchyard_tests(cli_tests FOLDERS cli LINK switchyard_cli)
   if(TARGET cli_tests)
     target_include_directories(cli_tests PRIVATE ${PROJECT_SOURCE_DIR})
     target_compile_definitions(cli_tests PRIVATE SWITCHYARD_COMMAND="$<TARGET_FILE:switchyard_command>")

@@ -49,7 +49,7 @@ TEST_CASE("colour: none in files and pipes, whatever the terminal is") {
   const Files files;
   for (const auto& command : files.commands()) {
     for (const auto* environment : {"TERM=xterm-256color", "CLICOLOR_FORCE=1"}) {
-      const auto result = run(command, environment);
+      const auto result = run_in_shell(command, environment);
       CHECK_FALSE(has_colour(result.out + result.err));
     }
   }
@@ -59,7 +59,7 @@ TEST_CASE("colour: `always` changes no character of the text, and no exit status
   const Files files;
   for (const auto& command : files.commands()) {
     const auto plain = run(command);
-    const auto coloured = run(with(command, {"--color", "always"}), "NO_COLOR=1 TERM=dumb");
+    const auto coloured = run_in_shell(with(command, {"--color", "always"}), "NO_COLOR=1 TERM=dumb");
     CAPTURE(coloured.out + coloured.err);
     CHECK(without_colour(coloured.out) == plain.out);
     CHECK(without_colour(coloured.err) == plain.err);

@@ -1,6 +1,8 @@
 #pragma once
 
-// Runs the built command the way a user does: through a shell, with its own streams and exit status.
+// Runs the command as a process with its own streams and exit status. Loading LibTorch is most of what a start of the
+// built program costs, so run() forks this one, which has loaded it, and does there what main does; run_in_shell()
+// starts the built program through a shell, as a user does.
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,6 +17,8 @@
 #include <stdexcept>
 #include <string>
 #include <vector>
+
+#include "cli/command_line.h"
 
 namespace cli_test {
 
@@ -62,9 +66,26 @@ inline std::string quoted(const std::string& text) {
   return out + "'";
 }
 
-/// `shell` is put behind the command: "| head -1".
-inline Result run(const std::vector<std::string>& arguments, const std::string& before = "",
-                  const std::string& behind = "") {
+inline int exit_status(int status) { return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status); }
+
+inline Result run(const std::vector<std::string>& arguments) {
+  const Folder folder;
+  std::fflush(nullptr);
+  const auto child = ::fork();
+  if (child == 0) {
+    if (std::freopen((folder / "out").c_str(), "w", stdout) == nullptr ||
+        std::freopen((folder / "err").c_str(), "w", stderr) == nullptr)
+      std::_Exit(99);
+    std::_Exit(switchyard::cli::print(switchyard::cli::run(arguments)));
+  }
+  int status = 0;
+  if (child < 0 || ::waitpid(child, &status, 0) != child) throw std::runtime_error("cannot start a process");
+  return {exit_status(status), read_text(folder.path / "out"), read_text(folder.path / "err")};
+}
+
+/// `before` and `behind` are put there in the line: "NO_COLOR=1", "| head -1".
+inline Result run_in_shell(const std::vector<std::string>& arguments, const std::string& before = "",
+                           const std::string& behind = "") {
   const Folder folder;
   std::string line = before + " " + quoted(SWITCHYARD_COMMAND);
   for (const auto& argument : arguments) line += " " + quoted(argument);
@@ -75,8 +96,7 @@ inline Result run(const std::vector<std::string>& arguments, const std::string& 
   std::array<char, 4096> buffer;
   for (std::size_t got = 0; (got = std::fread(buffer.data(), 1, buffer.size(), pipe)) > 0;)
     result.out.append(buffer.data(), got);
-  const int status = ::pclose(pipe);
-  result.exit = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  result.exit = exit_status(::pclose(pipe));
   result.err = read_text(folder.path / "err");
   return result;
 }

@@ -7,7 +7,7 @@
 using namespace cli_test;
 
 TEST_CASE("command: --version names every part, on stdout") {
-  const auto result = run({"--version"});
+  const auto result = run_in_shell({"--version"});
   CHECK(result.exit == 0);
   CHECK(result.out.rfind("switchyard ", 0) == 0);
   CHECK(result.says("LibTorch 2."));
@@ -117,11 +117,11 @@ TEST_CASE("command: files that cannot be opened are exit 2, without waiting") {
 }
 
 TEST_CASE("command: a reader that goes away is no failure, and a full disk is one") {
-  const auto result = run({"schema"}, "", "| head -c 10");
+  const auto result = run_in_shell({"schema"}, "", "| head -c 10");
   CHECK(result.out.size() == 10);
   CHECK(result.err.empty());
   if (std::filesystem::exists("/dev/full")) {
-    const auto full = run({"schema"}, "", ">/dev/full");
+    const auto full = run_in_shell({"schema"}, "", ">/dev/full");
     CHECK(full.exit == 70);
     CHECK(full.complains("cannot write"));
   }
@@ -132,5 +132,5 @@ TEST_CASE("command: the locale of the environment changes nothing") {
   const auto spec = folder.write("spec.json", gpt2_spec);
   const auto model = folder.write("gpt2.json", manifest_of("gpt2", gpt2()));
   const std::vector<std::string> arguments = {"plan", spec, "--model", model, "--format", "json"};
-  CHECK(run(arguments).out == run(arguments, "LC_ALL=de_DE.UTF-8").out);
+  CHECK(run(arguments).out == run_in_shell(arguments, "LC_ALL=de_DE.UTF-8").out);
 }

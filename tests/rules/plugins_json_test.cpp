@@ -35,7 +35,7 @@ constexpr auto describe(of<Options>) {
                  option("weight_decay", &Options::weight_decay, at_least(0), "W.").role(OptionRole::weight_decay));
 }
 
-Registry registry() {
+Registry two_plugins() {
   Registry out;
   OptimizerDescriptor runs;
   runs.name = "runs";
@@ -73,10 +73,10 @@ std::string refusal(const std::string& text) {
 }  // namespace plugins_json_test
 
 using plugins_json_test::refusal;
-using plugins_json_test::registry;
+using plugins_json_test::two_plugins;
 
 TEST_CASE("plugins json: a registry survives the trip through its document") {
-  const auto original = registry();
+  const auto original = two_plugins();
   const auto text = dump_json(plugins_json(original), 2);
   const auto again = registry_from_json(text);
   CHECK(dump_json(plugins_json(again), 2) == text);
@@ -111,8 +111,8 @@ TEST_CASE("plugins json: a registry survives the trip through its document") {
 }
 
 TEST_CASE("plugins json: the schemas of both registries are equal") {
-  const auto again = registry_from_json(dump_json(plugins_json(registry())));
-  CHECK(generated_text(spec_schema(again)) == generated_text(spec_schema(registry())));
+  const auto again = registry_from_json(dump_json(plugins_json(two_plugins())));
+  CHECK(generated_text(spec_schema(again)) == generated_text(spec_schema(two_plugins())));
 }
 
 TEST_CASE("plugins json: a document that does not fit is refused with the place") {
