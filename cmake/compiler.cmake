@@ -49,11 +49,6 @@ if(SWITCHYARD_SANITIZER STREQUAL "address")
   # Not vptr: it needs the type information of LibTorch's classes that LibTorch does not export.
   switchyard_cxx_options(-fsanitize=address,undefined -fno-sanitize=vptr -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
   add_link_options(-fsanitize=address,undefined -fno-sanitize=vptr)
-  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-    # A check before every access: a third of the time to compile. AddressSanitizer sees most of what these see, and the
-    # fuzzers of core and rules, which clang builds, have them.
-    switchyard_cxx_options(-fno-sanitize=null,alignment,object-size)
-  endif()
 elseif(SWITCHYARD_SANITIZER STREQUAL "thread")
   switchyard_cxx_options(-fsanitize=thread)
   add_link_options(-fsanitize=thread)
