@@ -110,4 +110,10 @@ inline void remove_option(const std::string& path, const std::string& key) {
   write_sealed(path, text);
 }
 
+/// The files of a checkpoint in this folder.
+inline std::string index_of(const std::string& folder) { return folder + "/index.json"; }
+inline std::string data_of(const std::string& folder) {
+  return folder + "/" + member(read_file(index_of(folder)), "data");
+}
+
 }  // namespace switchyard::testing
