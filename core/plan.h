@@ -122,7 +122,11 @@ void describe_parts(PlannedParameter& parameter, const OptimizerDescriptor& desc
 
 /// One line a trained parameter, by key: key, shape, dtype, plugin, state version, slots, blocks. Free of the order of
 /// parameters, aliases, module types, sinks and notes. state_hash is the SHA-256 of the lines in order of key.
-std::map<std::string, std::string> state_lines(const Plan& plan, const Registry& registry);
+/// `version` is the form of the lines: 1 named the shapes of slots by numbers, and is for comparing with what older
+/// builds have written.
+constexpr int state_lines_version = 2;
+std::map<std::string, std::string> state_lines(const Plan& plan, const Registry& registry,
+                                               int version = state_lines_version);
 /// The same with resolved options, lr factors and schedules; and a line "" for the gradient policy. plan_hash is the
 /// SHA-256 of state_hash and of what these lines add.
 std::map<std::string, std::string> plan_lines(const Plan& plan, const Registry& registry);

@@ -54,10 +54,13 @@ std::string settings_text(const OptionValues& values) {
 /// The lines of one optimizer's parameters.
 class Lines {
  public:
-  Lines(const OptimizerDescriptor& descriptor, const PlannedGroup& group)
+  Lines(const OptimizerDescriptor& descriptor, const PlannedGroup& group, int version)
       : descriptor_(descriptor),
         group_(group),
-        slots_([this](const SharedOptions& values) { return slots_text(values); }),
+        version_(version),
+        by_size_(std::any_of(descriptor.slots.begin(), descriptor.slots.end(),
+                             [](const Slot& slot) { return static_cast<bool>(slot.exists); })),
+        slots_([this](const SharedOptions& values) { return slots_text(values, nullptr); }),
         views_(view_text),
         values_([this](const Values& values) { return values_text(values); }),
         digests_([this](const Values& values) { return sha256(values_text(values)).substr(0, 32); }) {}
@@ -70,7 +73,7 @@ class Lines {
     out += ' ';
     out += to_string(parameter.info.dtype);
     out += ' ';
-    out += slots_.of(parameter.settings);
+    out += by_size_ ? slots_text(parameter.settings, &parameter) : slots_.of(parameter.settings);
     if (descriptor_.needs_matrix()) {
       out += ' ';
       out += views_.of(parameter.view);
@@ -104,16 +107,68 @@ class Lines {
     return out;
   }
 
-  std::string slots_text(const OptionValues& values) const {
+  /// `parameter` is looked at only where slots exist by size.
+  std::string slots_text(const OptionValues& values, const PlannedParameter* parameter) const {
     auto out = fmt::format("{} v{}", descriptor_.name, descriptor_.state_version);
-    for (const auto& slot : descriptor_.active_slots(values))
-      out += fmt::format(" {}#{}", slot.name, static_cast<int>(slot.shape));
-    if (descriptor_.traits.unit == Unit::run) out += fmt::format(" run={}", descriptor_.run_length(values));
+    for (const auto& slot : descriptor_.slots) {
+      if (!slot.active(values)) continue;
+      const auto where = slot.exists && parameter != nullptr ? sizes_text(slot, *parameter) : std::string();
+      if (where == "nowhere") continue;
+      out += version_ == 1 ? fmt::format(" {}#{}", slot.name, ordinal_of_version_1(slot.shape))
+                           : fmt::format(" {}:{}:{}", slot.name, to_string(slot.shape), to_string(slot.dtype));
+      if (slot.encoded()) out += ":" + slot.codec;
+      if (slot.identity) out += ":identity";
+      out += where;
+    }
+    if (descriptor_.traits.unit == Unit::chunk)
+      out += fmt::format(" {}={}", version_ == 1 ? "run" : "chunk", descriptor_.chunk_length(values));
     return out;
+  }
+
+  /// Where a slot that exists by size does: "" for everywhere, else "nowhere" or the shapes.
+  static std::string sizes_text(const Slot& slot, const PlannedParameter& parameter) {
+    if (!owner_slot(slot.shape))
+      return slot.exists(parameter.settings, parameter.info.numel(), 1) ? std::string() : std::string("nowhere");
+    std::string out;
+    bool all = true;
+    for (const auto& part : parameter.parts) {
+      if (slot.exists(parameter.settings, part.out, part.in)) {
+        out += fmt::format("@{}x{}", part.out, part.in);
+      } else {
+        all = false;
+      }
+    }
+    if (all) return "";
+    return out.empty() ? "nowhere" : out;
+  }
+
+  /// The numbers that lines had in place of the names of shapes.
+  static int ordinal_of_version_1(SlotShape shape) {
+    switch (shape) {
+      case SlotShape::like_param:
+        return 0;
+      case SlotShape::per_chunk:
+        return 2;
+      case SlotShape::per_out_row:
+        return 3;
+      case SlotShape::per_in_column:
+        return 4;
+      case SlotShape::out_by_out:
+        return 5;
+      case SlotShape::in_by_in:
+        return 6;
+      case SlotShape::per_block:
+        return 7;
+      case SlotShape::block_matrix:
+        return 8;
+    }
+    return -1;
   }
 
   const OptimizerDescriptor& descriptor_;
   const PlannedGroup& group_;
+  int version_;
+  bool by_size_;
   Recent<SharedOptions, std::string> slots_;
   Recent<MatrixView, std::string> views_;
   Recent<Values, std::string> values_;
@@ -128,7 +183,7 @@ std::string gradients_line(const GradientPolicy& gradients) {
 
 /// Calls visit(key, parameter, lines) for each trained parameter in order of key.
 template <class Visit>
-void each_trained(const Plan& plan, const Registry& registry, Visit&& visit) {
+void each_trained(const Plan& plan, const Registry& registry, int version, Visit&& visit) {
   std::vector<std::string_view> keys;
   keys.reserve(plan.parameters.size());
   for (const auto& parameter : plan.parameters) keys.push_back(parameter.info.key());
@@ -145,7 +200,7 @@ void each_trained(const Plan& plan, const Registry& registry, Visit&& visit) {
             fmt::format("the plan names plugin `{}` and optimizer `{}`, which this program does not have",
                         parameter.plugin, parameter.optimizer));
       }
-      of_optimizer = std::make_unique<Lines>(*descriptor, *group);
+      of_optimizer = std::make_unique<Lines>(*descriptor, *group, version);
     }
     visit(keys[i], parameter, *of_optimizer);
   }
@@ -153,9 +208,9 @@ void each_trained(const Plan& plan, const Registry& registry, Visit&& visit) {
 
 }  // namespace
 
-std::map<std::string, std::string> state_lines(const Plan& plan, const Registry& registry) {
+std::map<std::string, std::string> state_lines(const Plan& plan, const Registry& registry, int version) {
   std::map<std::string, std::string> lines;
-  each_trained(plan, registry, [&](std::string_view key, const PlannedParameter& parameter, Lines& of) {
+  each_trained(plan, registry, version, [&](std::string_view key, const PlannedParameter& parameter, Lines& of) {
     lines.emplace(key, of.state(parameter, key));
   });
   return lines;
@@ -163,9 +218,10 @@ std::map<std::string, std::string> state_lines(const Plan& plan, const Registry&
 
 std::map<std::string, std::string> plan_lines(const Plan& plan, const Registry& registry) {
   std::map<std::string, std::string> lines;
-  each_trained(plan, registry, [&](std::string_view key, const PlannedParameter& parameter, Lines& of) {
-    lines.emplace(key, of.state(parameter, key) + of.values(parameter));
-  });
+  each_trained(plan, registry, state_lines_version,
+               [&](std::string_view key, const PlannedParameter& parameter, Lines& of) {
+                 lines.emplace(key, of.state(parameter, key) + of.values(parameter));
+               });
   lines.emplace("", gradients_line(plan.gradients));
   return lines;
 }
@@ -175,12 +231,13 @@ std::map<std::string, std::string> plan_lines(const Plan& plan, const Registry& 
 void seal(Plan& plan, const Registry& registry) {
   std::string states;
   std::string digests;
-  each_trained(plan, registry, [&](std::string_view key, const PlannedParameter& parameter, Lines& of) {
-    states += of.state(parameter, key);
-    states += '\n';
-    digests += of.digest(parameter);
-    digests += '\n';
-  });
+  each_trained(plan, registry, state_lines_version,
+               [&](std::string_view key, const PlannedParameter& parameter, Lines& of) {
+                 states += of.state(parameter, key);
+                 states += '\n';
+                 digests += of.digest(parameter);
+                 digests += '\n';
+               });
   plan.state_hash = sha256(states);
   plan.plan_hash = sha256(plan.state_hash + "\n" + gradients_line(plan.gradients) + "\n" + digests);
 }

@@ -94,9 +94,11 @@ struct Piece {
   kernels::View stored;  ///< the half parameter that `param` is the master of; null without a master
   kernels::View grad;    ///< any floating dtype; read only
   kernels::View work;    ///< fp32 (fp64 for fp64 parameters); null for plugins without complete units
-  std::span<const kernels::View> state;  ///< by declared index; null for slots that do not exist here, or live with owners
+  std::span<const kernels::View>
+      state;  ///< by declared index; null for slots that do not exist here, or live with owners
   Numbers at;
-  std::int64_t offset = 0;  ///< flat index of the first element, in the parameter or (row-major) in the block; for messages
+  std::int64_t offset =
+      0;  ///< flat index of the first element, in the parameter or (row-major) in the block; for messages
   bool rounds_later = false;  ///< parameter() was called: the executor rounds the master after the phase
 
   /// A tensor over a view, for what is not element-wise. Valid in the call only.
