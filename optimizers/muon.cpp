@@ -1,8 +1,7 @@
 #include <algorithm>
 
-#include "core/plugin/optimizer.h"
+#include "core/plugin/elementwise.h"
 #include "kernels/newton_schulz.h"
-#include "kernels/pointwise.h"
 
 namespace switchyard {
 namespace {
@@ -100,24 +99,15 @@ class Muon final : public Optimizer {
  public:
   void begin(Pieces pieces, const Step& step) override {
     const auto& o = step.options<MuonOptions>();
-    for (auto& piece : pieces) {
-      kernels::pointwise(kernels::compute_type(piece.work),
-                         {kernels::in(piece.grad), kernels::inout(piece.state[0]), kernels::out(piece.work)},
-                         [&](auto x, std::int64_t n) {
-                           using C = typename decltype(x)::scalar;
-                           const auto gain = static_cast<C>(step.grad_scale);
-                           const auto mu = static_cast<C>(o.momentum);
-                           const auto fresh = o.form == Form::ema ? static_cast<C>(1 - o.momentum) : C{1};
-                           const C* grad = x[0];
-                           C* m = x[1];
-                           C* u = x[2];
-                           for (std::int64_t i = 0; i < n; ++i) {
-                             const C g = fresh * (gain * grad[i]);
-                             m[i] = mu * m[i] + g;
-                             u[i] = o.nesterov ? mu * m[i] + g : m[i];
-                           }
-                         });
-    }
+    elementwise(pieces, step, operands(in(piece::grad), inout(piece::state(0)), out(piece::work)),
+                [&](const Numbers&, auto real) {
+                  const auto mu = real(o.momentum), fresh = real(o.form == Form::ema ? 1 - o.momentum : 1);
+                  return [=, nesterov = o.nesterov](auto g, auto& m, auto& u) {
+                    const auto added = fresh * g;
+                    m = mu * m + added;
+                    u = select(nesterov, mu * m + added, m);
+                  };
+                });
   }
 
   void transform(Stack& stack, const Step& step) override {
@@ -129,19 +119,7 @@ class Muon final : public Optimizer {
     }
   }
 
-  void finish(Pieces pieces, const Step&) override {
-    for (auto& piece : pieces) {
-      kernels::pointwise(kernels::compute_type(piece.work), {kernels::inout(piece.param), kernels::in(piece.work)},
-                         [&](auto x, std::int64_t n) {
-                           using C = typename decltype(x)::scalar;
-                           const auto keep = static_cast<C>(1 - piece.decay);
-                           const auto lr = static_cast<C>(piece.lr);
-                           C* p = x[0];
-                           const C* u = x[1];
-                           for (std::int64_t i = 0; i < n; ++i) p[i] = p[i] * keep - lr * u[i];
-                         });
-    }
-  }
+  void finish(Pieces pieces, const Step& step) override { apply_update(pieces, step); }
 };
 
 /// For maps inside numbered blocks: there a name or a shape shows what a tensor is. What it does not show (heads that

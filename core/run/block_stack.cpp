@@ -56,9 +56,10 @@ at::Tensor padded_stack(std::int64_t count, const std::vector<std::int64_t>& siz
       .as_strided(layout.shape, layout.strides);
 }
 
-BlockStack::BlockStack(std::vector<ParameterState>& parameters, PlannedBatch plan, int rank, int ranks,
-                       bool needs_param)
+BlockStack::BlockStack(std::vector<ParameterState>& parameters, std::vector<BlockState*> blocks, PlannedBatch plan,
+                       int rank, int ranks, bool needs_param, bool slots)
     : parameters_(parameters),
+      blocks_(std::move(blocks)),
       plan_(std::move(plan)),
       rank_(rank),
       ranks_(ranks),
@@ -71,7 +72,7 @@ BlockStack::BlockStack(std::vector<ParameterState>& parameters, PlannedBatch pla
   for (std::size_t e = 0; e < plan_.entries.size(); ++e) {
     const auto& entry = plan_.entries[e];
     const auto& parameter = parameters_[entry.parameter];
-    const auto& block = parameter.blocks[entry.block];
+    const auto& block = *blocks_[e];
     if (block.owner == rank_) {
       owned_.push_back(e);
       continue;
@@ -83,7 +84,7 @@ BlockStack::BlockStack(std::vector<ParameterState>& parameters, PlannedBatch pla
   params_at_ = stack;
   pieces_at_ = needs_param_ ? 2 * stack : stack;
   arena_bytes_ = pieces_at_ + foreign;
-  carry_slots();
+  if (slots) carry_slots();
 }
 
 /// Owner slots of this batch in stacks of their own; what blocks have already (re-forming) is carried over.
@@ -101,8 +102,7 @@ void BlockStack::carry_slots() {
     stack.fill_(slot.initial);
     if (slot.identity && stack.numel() > 0) stack.diagonal(0, 1, 2).fill_(1);
     for (std::size_t o = 0; o < owned_.size(); ++o) {
-      const auto& entry = plan_.entries[owned_[o]];
-      auto& block = parameters_[entry.parameter].blocks[entry.block];
+      auto& block = *blocks_[owned_[o]];
       block.slots.resize(declared.size());
       const auto view = stack.select(0, static_cast<std::int64_t>(o));
       if (block.slots[s].defined()) view.copy_(block.slots[s]);
@@ -116,12 +116,11 @@ void BlockStack::lay_out(const Arena& arena) {
   const auto owned = static_cast<std::int64_t>(owned_.size());
   work_ = arena.stack(0, owned, {plan_.out, plan_.in}, work_type_);  // [owned, out, in]
   if (needs_param_) param_ = arena.stack(params_at_, owned, {plan_.out, plan_.in}, work_type_);
-  blocks_.clear();
+  infos_.clear();
   scale_.clear();
   for (const auto e : owned_) {
-    const auto& entry = plan_.entries[e];
-    blocks_.push_back(&parameters_[entry.parameter].blocks[entry.block].info);
-    scale_.push_back(blocks_.back()->scale);
+    infos_.push_back(&blocks_[e]->info);
+    scale_.push_back(infos_.back()->scale);
   }
   lr_.assign(owned_.size(), 0);
   decay_.assign(owned_.size(), 0);
@@ -136,9 +135,10 @@ void BlockStack::add_pieces(const Arena& arena) {
   back_.clear();
   auto foreign_at = pieces_at_;
   std::int64_t slot = -1;
-  for (const auto& entry : plan_.entries) {
+  for (std::size_t e = 0; e < plan_.entries.size(); ++e) {
+    const auto& entry = plan_.entries[e];
     const auto& parameter = parameters_[entry.parameter];
-    const auto& block = parameter.blocks[entry.block];
+    const auto& block = *blocks_[e];
     const auto& geometry = block.geometry;
     const bool owner = block.owner == rank_;
     if (owner) ++slot;
@@ -222,7 +222,7 @@ Stack& BlockStack::run_of(std::size_t first, std::size_t last, std::span<const N
   run_slots_.clear();
   for (const auto& slot : slots_) run_slots_.push_back(narrowed(slot));
   stack_.state = run_slots_;
-  stack_.blocks = std::span(blocks_).subspan(first, size);
+  stack_.blocks = std::span(infos_).subspan(first, size);
   stack_.scale = std::span<const double>(scale_).subspan(first, size);
   stack_.count = std::span<const std::int64_t>(count_).subspan(first, size);
   stack_.lr = {};

@@ -35,14 +35,10 @@ at::Tensor padded_stack(std::int64_t count, const std::vector<std::int64_t>& siz
 /// owners see. Made once; a step changes gradients and numbers. One rank is the same with nothing to exchange.
 class BlockStack {
  public:
-  /// What goes into the stack and what comes out of it.
-  enum class Content : std::uint8_t {
-    work,       ///< what begin makes goes in, and comes back for finish
-    parameter,  ///< parameters go in and come back: for constraints
-  };
-
-  /// `parameters` outlives this. `needs_param`: copies of parameters travel too.
-  BlockStack(std::vector<ParameterState>& parameters, PlannedBatch plan, int rank, int ranks, bool needs_param);
+  /// `blocks` are those of plan.entries, in order; both they and `parameters` outlive this. `needs_param`: copies of
+  /// parameters travel too. `slots`: the plugin's owner slots of these blocks are kept here.
+  BlockStack(std::vector<ParameterState>& parameters, std::vector<BlockState*> blocks, PlannedBatch plan, int rank,
+             int ranks, bool needs_param, bool slots);
 
   /// Bytes of the arena that it uses on this rank.
   std::int64_t arena_bytes() const { return arena_bytes_; }
@@ -73,6 +69,7 @@ class BlockStack {
   }
 
   std::vector<ParameterState>& parameters_;
+  std::vector<BlockState*> blocks_;
   PlannedBatch plan_;
   int rank_;
   int ranks_;
@@ -89,7 +86,7 @@ class BlockStack {
   at::Tensor work_;
   at::Tensor param_;
   std::vector<at::Tensor> slots_;  ///< owner slots, [owned, ...], by declared index
-  std::vector<const BlockInfo*> blocks_;
+  std::vector<const BlockInfo*> infos_;
   std::vector<double> scale_, lr_, decay_;
   std::vector<std::int64_t> count_;
   Stack stack_;  ///< of the run that is visited; of the whole stack while all its blocks are active

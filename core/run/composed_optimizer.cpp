@@ -63,8 +63,8 @@ ComposedOptimizer::Impl::Impl(Plan given, const std::vector<NamedTensor>& tensor
                        parameter.name(), parameter.tensor.device().str()));
       break;
     }
-    executor = std::make_unique<Executor>(parameters, plan.groups, registry, *communicator, options.workspace,
-                                          options.formulas);
+    executor = std::make_unique<Executor>(parameters, plan.groups, registry, *communicator,
+                                          ExecutorOptions{options.workspace, options.formulas, options.attached});
     guard = std::make_unique<GradGuard>(parameters, plan.groups.size(), *communicator);
     digest = live_digest();
     agree_on_sinks();

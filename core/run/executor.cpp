@@ -21,13 +21,8 @@ struct Executor::Group {
 };
 
 Executor::Executor(std::vector<ParameterState>& parameters, const std::vector<PlannedGroup>& groups,
-                   const Registry& registry, Communicator& communicator, std::int64_t workspace, Formulas formulas)
-    : parameters_(parameters),
-      groups_(groups),
-      registry_(registry),
-      communicator_(communicator),
-      workspace_(workspace),
-      formulas_(formulas) {
+                   const Registry& registry, Communicator& communicator, const ExecutorOptions& options)
+    : parameters_(parameters), groups_(groups), registry_(registry), communicator_(communicator), options_(options) {
   for (const auto& parameter : parameters_) {
     auto info = std::make_unique<BlockInfo>();
     info->parameter = parameter.name();
@@ -39,40 +34,26 @@ Executor::Executor(std::vector<ParameterState>& parameters, const std::vector<Pl
     }
   }
   assign_owners();
+  for (const auto& attached : options_.attached)
+    attached_.push_back(
+        std::make_unique<AttachedPhase>(attached, parameters_, communicator_.rank(), communicator_.size()));
   form();
 }
 
 Executor::~Executor() = default;
 
-/// Longest processing time first: the most expensive block to the least loaded rank. All ranks compute the same.
 void Executor::assign_owners() {
-  struct Job {
-    double cost;
-    std::size_t parameter;
-    std::size_t block;
-  };
-  std::vector<Job> jobs;
+  std::vector<OwnedBlock> jobs;
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
-    const auto& parameter = parameters_[i];
-    for (std::size_t b = 0; b < parameter.blocks.size(); ++b) {
-      const auto& info = parameter.blocks[b].info;
+    auto& parameter = parameters_[i];
+    for (auto& block : parameter.blocks) {
       const auto& flops = parameter.descriptor->flops;
-      const auto cost = flops ? flops(info.out, info.in, parameter.planned.settings)
-                              : static_cast<double>(info.out) * static_cast<double>(info.in);
-      jobs.push_back({cost, i, b});
+      const auto cost = flops ? flops(block.info.out, block.info.in, parameter.planned.settings)
+                              : static_cast<double>(block.info.out) * static_cast<double>(block.info.in);
+      jobs.push_back({cost, &parameter, &block});
     }
   }
-  std::sort(jobs.begin(), jobs.end(), [&](const Job& a, const Job& b) {
-    if (a.cost != b.cost) return a.cost > b.cost;
-    if (a.parameter != b.parameter) return parameters_[a.parameter].key() < parameters_[b.parameter].key();
-    return a.block < b.block;
-  });
-  std::vector<double> load(static_cast<std::size_t>(communicator_.size()), 0);
-  for (const auto& job : jobs) {
-    const auto least = std::min_element(load.begin(), load.end());
-    *least += job.cost;
-    parameters_[job.parameter].blocks[job.block].owner = static_cast<int>(least - load.begin());
-  }
+  switchyard::assign_owners(std::move(jobs), communicator_.size());
 }
 
 void Executor::form() {
@@ -92,7 +73,7 @@ void Executor::form() {
   }
   std::vector<std::unique_ptr<Group>> next;
   arena_bytes_ = 0;
-  for (auto& plan : execution_groups(planned, groups_, registry_, workspace_)) {
+  for (auto& plan : execution_groups(planned, groups_, registry_, options_.workspace)) {
     auto group = std::make_unique<Group>();
     group->plugin = plugins_.at(plan.descriptor->name).get();
     group->options = plan.descriptor->table.make(plan.settings);
@@ -100,8 +81,10 @@ void Executor::form() {
     const auto& traits = group->plan.descriptor->traits;
     if (group->plan.descriptor->needs_matrix()) {
       for (auto& batch : group->plan.batches) {
-        group->stacks.push_back(
-            std::make_unique<BlockStack>(parameters_, batch, rank, communicator_.size(), traits.needs_param));
+        std::vector<BlockState*> blocks;
+        for (const auto& entry : batch.entries) blocks.push_back(&parameters_[entry.parameter].blocks[entry.block]);
+        group->stacks.push_back(std::make_unique<BlockStack>(parameters_, std::move(blocks), batch, rank,
+                                                             communicator_.size(), traits.needs_param, true));
         arena_bytes_ = std::max(arena_bytes_, group->stacks.back()->arena_bytes());
       }
     } else if (traits.unit == Unit::chunk) {
@@ -112,7 +95,12 @@ void Executor::form() {
     }
     next.push_back(std::move(group));
   }
+  for (auto& phase : attached_) {
+    phase->form(options_.workspace);
+    arena_bytes_ = std::max(arena_bytes_, phase->arena_bytes());
+  }
   arena_.reserve(arena_bytes_);
+  for (auto& phase : attached_) phase->lay_out(arena_);
   for (auto& group : next) {
     for (auto& stack : group->stacks) stack->lay_out(arena_);
   }
@@ -142,8 +130,11 @@ void Executor::take_numbers(const StepInput& input) {
     numbers_[i].count = parameter.count + 1;
     if (parameter.host.defined()) parameter.host.copy_(parameter.tensor.detach());
     // Copies of parameters travel from the master, which may not know yet what somebody else has written.
-    if (parameter.master.defined() && parameter.descriptor->traits.needs_param)
-      kernels::adopt_writes(parameter.master, parameter.stored());
+    if (parameter.master.defined() && parameter.descriptor->traits.needs_param) {
+      const auto stored = parameter.stored();
+      const PieceLayout layout{0, stored.sizes().vec(), stored.strides().vec()};
+      kernels::adopt_writes(view_of(parameter.master), view_of(stored, &layout), layout.sizes, stored.numel());
+    }
   }
 }
 
@@ -156,13 +147,16 @@ void Executor::step(const StepInput& input) {
       for (const auto& [name, schedule] : group->plan.schedules) *find_option(values, name) = schedule(input.t);
       group->options = descriptor.table.make(values);
     }
-    const Step step(input.t, GradScale(input.grad_scale), group->options.get(), *descriptor.table.type, formulas_);
+    const Step step(input.t, GradScale(input.grad_scale), group->options.get(), *descriptor.table.type,
+                    options_.formulas);
     if (descriptor.needs_matrix()) {
       run_stacks(*group, input, step);
     } else {
       run_elements(*group, input, step);
     }
   }
+  const Step after(input.t, GradScale(input.grad_scale), nullptr, typeid(void), options_.formulas);
+  for (auto& phase : attached_) phase->run(communicator_, input.active, numbers_, after);
   put_back(input);
 }
 
@@ -215,7 +209,7 @@ void Executor::finish_pieces(Group& group, Pieces pieces, std::span<const std::s
     std::vector<at::Tensor> before;
     std::int64_t bytes = 0;
     auto last = first;
-    for (; last < pieces.size() && (last == first || bytes < workspace_); ++last) {
+    for (; last < pieces.size() && (last == first || bytes < options_.workspace); ++last) {
       auto& piece = pieces[last];
       if (piece.stored) kernels::adopt_writes(piece.param, piece.stored, piece.sizes, piece.numel);
       before.push_back(piece.tensor(piece.param)

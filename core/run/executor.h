@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/execution.h"
+#include "core/run/attached_phase.h"
 #include "core/run/block_stack.h"
 #include "core/run/communicator.h"
 #include "core/run/parameter_state.h"
@@ -25,15 +26,22 @@ struct StepInput {
   StepMeasure* measure = nullptr;  ///< null: measure nothing
 };
 
+/// What does not come from the plan.
+struct ExecutorOptions {
+  std::int64_t workspace = default_workspace;  ///< bounds the bytes of a stack (at least one block)
+  Formulas formulas = Formulas::compiled;
+  std::vector<Attached> attached{};  ///< constraints, then monitors, in this order after all plugins
+};
+
 /// Runs the phases of all plugins over blocks. What can be decided before a step is decided in form(): rates, pieces,
 /// options, stacks, exchanges and the memory that they need. A step then evaluates the rates, notes where gradients lie
 /// and calls the phases; it allocates nothing of its own and looks at no name. One rank is the same code with empty
 /// exchanges.
 class Executor {
  public:
-  /// `parameters` and `groups` outlive the executor. `workspace` bounds the bytes of a stack (at least one block).
+  /// `parameters` and `groups` outlive the executor.
   Executor(std::vector<ParameterState>& parameters, const std::vector<PlannedGroup>& groups, const Registry& registry,
-           Communicator& communicator, std::int64_t workspace, Formulas formulas);
+           Communicator& communicator, const ExecutorOptions& options);
   ~Executor();
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;
@@ -63,8 +71,7 @@ class Executor {
   const std::vector<PlannedGroup>& groups_;
   const Registry& registry_;
   Communicator& communicator_;
-  std::int64_t workspace_;
-  Formulas formulas_;
+  ExecutorOptions options_;
   std::map<std::string, std::unique_ptr<Optimizer>> plugins_;
   std::vector<std::unique_ptr<BlockInfo>> whole_infos_;  ///< by parameter; what element-wise plugins are told
   RateTable rates_;
@@ -73,6 +80,7 @@ class Executor {
   Arena arena_;
   std::int64_t arena_bytes_ = 0;
   std::vector<std::unique_ptr<Group>> execution_;
+  std::vector<std::unique_ptr<AttachedPhase>> attached_;
 };
 
 }  // namespace switchyard

@@ -32,8 +32,10 @@ class Recorder final : public Optimizer {
   explicit Recorder(std::shared_ptr<Log> log) : log_(std::move(log)) {}
   void begin(Pieces pieces, const Step&) override {
     for (auto& piece : pieces) {
-      piece.work.zero_();
-      if (piece.param.sizes() != piece.grad.sizes() || piece.param.sizes() != piece.work.sizes()) log_->packed = false;
+      piece.tensor(piece.work).zero_();
+      std::int64_t numel = 1;
+      for (const auto size : piece.sizes) numel *= size;
+      if (numel != piece.numel) log_->packed = false;
     }
   }
   void transform(Stack& stack, const Step&) override {
@@ -41,7 +43,7 @@ class Recorder final : public Optimizer {
     for (std::int64_t b = 0; b < stack.size(); ++b) {
       const auto& info = *stack.blocks[static_cast<std::size_t>(b)];
       call.push_back(info.parameter + "/" + info.block);
-      for (const auto& slot : {stack.work, stack.param, stack.state[0]}) {
+      for (const auto& slot : {stack.work, stack.param, at::Tensor(stack.state[0])}) {
         const auto one = slot.select(0, b);
         if (reinterpret_cast<std::uintptr_t>(one.const_data_ptr()) % 64 != 0) log_->aligned = false;
         if (!one.is_contiguous()) log_->packed = false;

@@ -86,7 +86,7 @@ Plan plan_of(const Subject& subject, const Setup& setup, const std::vector<Named
     auto& group = group_for(item.plugin.empty() ? subject.descriptor.name : item.plugin);
     if (item.frozen) continue;
     group.parameters.push_back(item.name);
-    if (subject.registry.find(group.plugin)->needs_matrix())
+    if (item.view || subject.registry.find(group.plugin)->needs_matrix())
       group.views.emplace(item.name, item.view ? *item.view : roles(item.shape.size()));
   }
   Diagnostics diagnostics;
@@ -103,6 +103,8 @@ Bench::Bench(const Subject& subject, const Setup& setup, Communicator* communica
   options.communicator = communicator;
   options.workspace = setup.workspace;
   options.host_copies = setup.host_copies;
+  options.formulas = setup.formulas;
+  options.attached = setup.attached;
   options.warn = [](const std::string&) {};
   optimizer_.emplace(plan_of(subject, setup, tensors_), tensors_, subject.registry, options);
 }

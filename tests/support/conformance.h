@@ -60,6 +60,8 @@ struct Setup {
   std::vector<std::pair<std::string, Schedule>> schedules{};
   std::int64_t workspace = std::int64_t{256} << 20;
   bool host_copies = false;  ///< RunOptions::host_copies
+  Formulas formulas = Formulas::compiled;
+  std::vector<Attached> attached{};  ///< RunOptions::attached
 };
 
 /// Parameters and state, whole, by name.
