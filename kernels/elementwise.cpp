@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <stdexcept>
 #include <string>
 
@@ -160,9 +161,9 @@ void check(const ElementItem& item, const ElementCall& call) {
     const auto& [view, stored] = item.operands[k];
     if (!view) refuse(k, "has no memory");
     if (view.codec != Codec::none) {
-      if (view.strides != nullptr || item.sizes.size() != 1 || call.wide || view.scales == nullptr || view.chunk < 1 ||
+      if (view.strides != nullptr || item.sizes.size() != 1 || view.scales == nullptr || view.chunk < 1 ||
           view.chunk > kMaxCodecChunk) {
-        refuse(k, "is encoded, and is not packed, 1-D and computed in float32 with chunks of 1 to 4096");
+        refuse(k, "is encoded, and is not packed and 1-D with chunks of 1 to 4096");
       }
       continue;
     }
@@ -230,11 +231,9 @@ class Walk {
   void load(std::size_t k, std::int64_t at, std::int64_t n, C* to, bool in_place) const {
     const auto& [view, stored] = item_.operands[k];
     if (view.codec != Codec::none) {
-      if constexpr (std::is_same_v<C, float>) {
-        each_code_chunk(view, at, n, [&](std::uint8_t* codes, float& scale, std::int64_t from, std::int64_t length) {
-          decode_absmax(codes, scale, to + from, length);
-        });
-      }
+      each_code_chunk(view, at, n, [&](std::uint8_t* codes, float& scale, std::int64_t from, std::int64_t length) {
+        decode_absmax(codes, scale, to + from, length);
+      });
       return;
     }
     if (!in_place) {
@@ -264,11 +263,9 @@ class Walk {
   void store(std::size_t k, std::int64_t at, std::int64_t n, const C* x, bool in_place) const {
     const auto& [view, stored] = item_.operands[k];
     if (view.codec != Codec::none) {
-      if constexpr (std::is_same_v<C, float>) {
-        each_code_chunk(view, at, n, [&](std::uint8_t* codes, float& scale, std::int64_t from, std::int64_t length) {
-          scale = encode_absmax(x + from, codes, length);
-        });
-      }
+      each_code_chunk(view, at, n, [&](std::uint8_t* codes, float& scale, std::int64_t from, std::int64_t length) {
+        scale = encode_absmax(x + from, codes, length);
+      });
       return;
     }
     if (!in_place) {
@@ -392,7 +389,7 @@ void run_as(const ElementCall& call) {
 }
 
 /// One item and a formula of its own.
-template <class Accesses, class Formula>
+template <class C, class Accesses, class Formula>
 void run_one(const ElementItem& item, Formula formula) {
   struct Context {
     const ElementItem& item;
@@ -407,7 +404,8 @@ void run_one(const ElementItem& item, Formula formula) {
   call.describe = [](const void* c, std::size_t, ElementItem& out) { out = static_cast<const Context*>(c)->item; };
   call.same_numbers = [](const void*, std::size_t, std::size_t) { return true; };
   call.make = [](const void*, std::size_t, void*) {};
-  call.loop = detail::best_loop<float, -1, Accesses, Formula>();
+  call.wide = std::is_same_v<C, double>;
+  call.loop = detail::best_loop<C, -1, Accesses, Formula>();
   run(call);
 }
 
@@ -435,14 +433,20 @@ void run(const ElementCall& call) {
 void adopt_writes(const View& master, const View& stored, std::span<const std::int64_t> sizes, std::int64_t numel) {
   ElementItem item{sizes, numel, {}};
   item.operands[0] = {master, stored};
-  run_one<detail::Accesses<Access::inout>>(item, [](float&) {});
+  run_one<float, detail::Accesses<Access::inout>>(item, [](float&) {});
 }
 
-void round_into(const View& master, const View& stored, std::span<const std::int64_t> sizes, std::int64_t numel) {
+void copy_elements(const View& from, const View& to, std::span<const std::int64_t> sizes, std::int64_t numel) {
   ElementItem item{sizes, numel, {}};
-  item.operands[0] = {master, {}};
-  item.operands[1] = {stored, {}};
-  run_one<detail::Accesses<Access::in, Access::out>>(item, [](float from, float& to) { to = from; });
+  item.operands[0] = {from, {}};
+  item.operands[1] = {to, {}};
+  const auto copy = [](auto x, auto& y) { y = x; };
+  using Both = detail::Accesses<Access::in, Access::out>;
+  if (from.dtype == at::ScalarType::Double) {
+    run_one<double, Both>(item, copy);
+  } else {
+    run_one<float, Both>(item, copy);
+  }
 }
 
 }  // namespace switchyard::kernels

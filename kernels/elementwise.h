@@ -7,7 +7,7 @@
 #include "kernels/view.h"
 
 #include <array>
-#include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -68,8 +68,8 @@ bool has_vectors();
 
 /// master_i <- stored_i where the master does not round to it.
 void adopt_writes(const View& master, const View& stored, std::span<const std::int64_t> sizes, std::int64_t numel);
-/// stored_i <- round(master_i).
-void round_into(const View& master, const View& stored, std::span<const std::int64_t> sizes, std::int64_t numel);
+/// to_i <- from_i, rounded once where `to` is narrower; neither is encoded.
+void copy_elements(const View& from, const View& to, std::span<const std::int64_t> sizes, std::int64_t numel);
 
 namespace detail {
 
@@ -122,19 +122,40 @@ auto best_loop() {
 }  // namespace detail
 
 // ---- What formulas are written with, beside + - * / and comparisons. recorded.h has the same for recorded values.
+// Templates, so that where <cmath> puts its own into the global namespace a call is not ambiguous.
 
-template <class C>
-requires std::is_floating_point_v<C>
-inline C select(bool condition, C yes, C no) { return condition ? yes : no; }
-inline float fma(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
-inline double fma(double a, double b, double c) { return __builtin_fma(a, b, c); }
-inline float sqrt(float x) { return __builtin_sqrtf(x); }
-inline double sqrt(double x) { return __builtin_sqrt(x); }
-inline float abs(float x) { return __builtin_fabsf(x); }
-inline double abs(double x) { return __builtin_fabs(x); }
+template <std::floating_point C>
+inline C select(bool condition, C yes, C no) {
+  return condition ? yes : no;
+}
+template <std::floating_point C>
+inline C fma(C a, C b, C c) {
+  if constexpr (sizeof(C) == 4) {
+    return __builtin_fmaf(a, b, c);
+  } else {
+    return __builtin_fma(a, b, c);
+  }
+}
+template <std::floating_point C>
+inline C sqrt(C x) {
+  if constexpr (sizeof(C) == 4) {
+    return __builtin_sqrtf(x);
+  } else {
+    return __builtin_sqrt(x);
+  }
+}
+template <std::floating_point C>
+inline C abs(C x) {
+  if constexpr (sizeof(C) == 4) {
+    return __builtin_fabsf(x);
+  } else {
+    return __builtin_fabs(x);
+  }
+}
 /// 1, -1, or 0 for zeros and NaN.
-template <class C>
-requires std::is_floating_point_v<C>
-inline C sign(C x) { return select(x > C(0), C(1), select(x < C(0), C(-1), C(0))); }
+template <std::floating_point C>
+inline C sign(C x) {
+  return select(x > C(0), C(1), select(x < C(0), C(-1), C(0)));
+}
 
 }  // namespace switchyard::kernels

@@ -163,9 +163,10 @@ void BlockStack::add_pieces(const Arena& arena) {
             local = arena.stack(foreign_at, 1, geometry.sizes(piece), work_type_).select(0, 0);
             foreign_at += padded_bytes(elements, size_of(plan_.work));
           }
-          held = geometry.of_parameter(
-              parameter.master.defined() ? parameter.master.view(parameter.tensor.sizes()) : parameter.stored(), rows,
-              piece);
+          if (needs_param_) {
+            held =
+                geometry.of_parameter(parameter.master.defined() ? parameter.master : parameter.stored(), rows, piece);
+          }
           const PieceLayout at{0, local.sizes().vec(), local.strides().vec()};
           pieces_.add_block(parameter, block, piece, rank_, view_of(local), at);
         }

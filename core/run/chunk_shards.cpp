@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "kernels/elementwise.h"
+
 namespace switchyard {
 
 namespace {
@@ -23,15 +25,19 @@ at::Tensor part_of(const at::Tensor& flat, const FlatRange& held, const FlatRang
 void ChunkShards::add(ParameterState& parameter, const BlockInfo& info, LocalPieces& pieces) {
   const auto stored = parameter.stored();
   const auto& owned = parameter.owned[static_cast<std::size_t>(rank_)];
-  Copies copies{&parameter, {}, {}, {}};
+  auto& copies = copies_.emplace_back();
+  copies.parameter = &parameter;
   const auto work = at::TensorOptions().dtype(parameter.work_dtype());
   // The gradient is copied: chunks are flat, and its strides may change from step to step.
   copies.local_grad = at::empty({stored.numel()}, work);
-  if (!stored.is_contiguous()) copies.local_param = at::empty({stored.numel()}, stored.options());
+  if (!stored.is_contiguous()) {
+    copies.stored = stored;
+    copies.layout = {0, stored.sizes().vec(), stored.strides().vec()};
+    copies.local_param = at::empty({stored.numel()}, stored.options());
+  }
   const auto local_param = copies.local_param.defined() ? copies.local_param : stored.view(-1);
   if (!parameter.sharded) {
     pieces.add_chunks(parameter, info, view_of(local_param), view_of(copies.local_grad), rank_);
-    copies_.push_back(std::move(copies));
     return;
   }
   moves_ = true;
@@ -59,21 +65,21 @@ void ChunkShards::add(ParameterState& parameter, const BlockInfo& info, LocalPie
     }
   }
   pieces.add_chunks(parameter, info, view_of(copies.param), view_of(grad), rank_);
-  copies_.push_back(std::move(copies));
   grads_.push_back(grad);
 }
 
 void ChunkShards::gather(Communicator& communicator, const char* active) {
   for (auto& copies : copies_) {
-    auto& parameter = *copies.parameter;
+    const auto& parameter = *copies.parameter;
     if (active[parameter.order] == 0) continue;
-    const auto stored = parameter.stored();
-    if (copies.local_param.defined()) copies.local_param.view(stored.sizes()).copy_(stored);
-    const auto& gradient = parameter.gradient;
-    if (gradient.view)
-      copies.local_grad.view(stored.sizes())
-          .copy_(at::from_blob(gradient.view.data, stored.sizes(), gradient.strides,
-                               at::TensorOptions().dtype(gradient.view.dtype)));
+    const auto& sizes = parameter.tensor.sizes();
+    const std::span<const std::int64_t> shape(sizes.data(), sizes.size());
+    const auto numel = parameter.tensor.numel();
+    if (numel == 0) continue;
+    if (copies.local_param.defined())
+      kernels::copy_elements(view_of(copies.stored, &copies.layout), view_of(copies.local_param), shape, numel);
+    if (parameter.gradient.view)
+      kernels::copy_elements(parameter.gradient.view, view_of(copies.local_grad), shape, numel);
   }
   if (moves_) there_.run(communicator, active);
 }
@@ -81,10 +87,9 @@ void ChunkShards::gather(Communicator& communicator, const char* active) {
 void ChunkShards::scatter(Communicator& communicator, const char* active) {
   if (moves_) back_.run(communicator, active);
   for (auto& copies : copies_) {
-    auto& parameter = *copies.parameter;
-    if (active[parameter.order] == 0 || !copies.local_param.defined()) continue;
-    auto stored = parameter.stored();
-    stored.copy_(copies.local_param.view(stored.sizes()));
+    if (active[copies.parameter->order] == 0 || !copies.local_param.defined()) continue;
+    kernels::copy_elements(view_of(copies.local_param), view_of(copies.stored, &copies.layout), copies.layout.sizes,
+                           copies.stored.numel());
   }
 }
 

@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstddef>
+#include <deque>
 #include <span>
 #include <vector>
 
@@ -27,13 +28,15 @@ class ChunkShards {
  private:
   struct Copies {
     ParameterState* parameter;
+    at::Tensor stored;       ///< as it lies, where it is not packed; undefined otherwise
+    PieceLayout layout;      ///< of `stored`
     at::Tensor param;        ///< packed, of this rank's chunks; undefined where the stored tensor serves
     at::Tensor local_param;  ///< packed, of this rank's rows; undefined likewise
     at::Tensor local_grad;
   };
   int rank_;
   bool moves_ = false;
-  std::vector<Copies> copies_;
+  std::deque<Copies> copies_;
   std::vector<at::Tensor> grads_;  ///< of this rank's chunks: views in pieces point here
   Transfer there_;
   Transfer back_;

@@ -197,7 +197,7 @@ void Executor::finish_pieces(Group& group, Pieces pieces, std::span<const std::s
     guarded(group.plan.descriptor->name, "finish", some.front().block->parameter,
             [&] { group.plugin->finish(some, step); });
     for (const auto& piece : some) {
-      if (piece.rounds_later) kernels::round_into(piece.param, piece.stored, piece.sizes, piece.numel);
+      if (piece.rounds_later) kernels::copy_elements(piece.param, piece.stored, piece.sizes, piece.numel);
     }
   };
   if (input.measure == nullptr) {

@@ -93,14 +93,15 @@ void LocalPieces::add_block(const ParameterState& parameter, const BlockState& b
   home.param = block.geometry.in_parameter(stored.strides(), home.rows, geometry);
   home.packed = block.geometry.in_parameter(c10::contiguous_strides(stored.sizes()), home.rows, geometry);
   home.work = work_layout;
-  fill_state(home, &home.packed);
+  if (parameter.owned.empty()) fill_state(home, &home.packed);
   Piece piece;
   piece.block = &block.info;
   piece.sizes = home.param.sizes;
   piece.numel = block.geometry.elements(geometry);
   piece.offset = block.geometry.offset(geometry);
   piece.param = view_of(stored, &home.param);
-  if (parameter.master.defined()) {
+  // Masters of chunks lie with the owners of chunks, not with rows: they notice what is stored at the next step.
+  if (parameter.master.defined() && parameter.owned.empty()) {
     piece.stored = piece.param;
     piece.param = view_of(parameter.master, &home.packed);
   }

@@ -91,7 +91,7 @@ TEST_CASE("allocation: a step of element-wise plugins allocates nothing") {
       warmup.points = {{0, 0.1}, {8, 1.0}};
       setup.schedules = {{"lr", warmup}};
       const auto counted = ten_steps(subject, setup);
-      INFO("plugin ", plugin, ", ", c10::toString(dtype));
+      INFO("plugin ", subject.descriptor.name, ", ", std::string(c10::toString(dtype)));
       CHECK(counted.by_aten == 0);
 #if SWITCHYARD_COUNTS_NEW
       CHECK(counted.by_new == 0);
@@ -121,6 +121,7 @@ TEST_CASE("allocation: stacks, pieces and exchanges of matrix plugins are made o
   Registry registry;
   registry.add(describe_optimizer<Still, Nothing>(
       {.name = "still",
+       .doc = "Does nothing.",
        .slots = {{.name = "momentum"}, {.name = "row", .shape = SlotShape::per_out_row}},
        .traits = {.unit = Unit::matrix, .needs_lr = true, .master = true}}));
   const conformance::Subject subject(registry, *registry.find("still"));

@@ -103,7 +103,7 @@ void state_is_complete_and_declared(const Subject& subject) {
         CHECK(to_string(found->second.sizes().vec()) == to_string(shape));
         CHECK(std::string(c10::toString(found->second.scalar_type())) == c10::toString(type));
       };
-      const auto& values = plan_of(subject, setup, bench.tensors()).groups[0].options;
+      const OptionValues values = plan_of(subject, setup, bench.tensors()).groups[0].options;
       const std::vector<std::int64_t> chunks = {chunks_of(numel, subject.descriptor.chunk_length(values))};
       for (const auto& slot : subject.descriptor.slots) {
         const bool owned = owner_slot(slot.shape);
