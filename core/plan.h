@@ -122,11 +122,11 @@ void describe_parts(PlannedParameter& parameter, const OptimizerDescriptor& desc
 
 /// One line a trained parameter, by key: key, shape, dtype, plugin, state version, slots, blocks. Free of the order of
 /// parameters, aliases, module types, sinks and notes. state_hash is the SHA-256 of the lines in order of key.
-/// `version` is the form of the lines: 1 named the shapes of slots by numbers, and is for comparing with what older
-/// builds have written.
-constexpr int state_lines_version = 2;
-std::map<std::string, std::string> state_lines(const Plan& plan, const Registry& registry,
-                                               int version = state_lines_version);
+std::map<std::string, std::string> state_lines(const Plan& plan, const Registry& registry);
+/// state_hash of a plan with these lines.
+std::string hash_of_state(const std::map<std::string, std::string>& lines);
+/// A line of state as this version writes it: older builds named the shapes of slots by numbers ("momentum#0").
+std::string upgraded_state_line(const std::string& line);
 /// The same with resolved options, lr factors and schedules; and a line "" for the gradient policy. plan_hash is the
 /// SHA-256 of state_hash and of what these lines add.
 std::map<std::string, std::string> plan_lines(const Plan& plan, const Registry& registry);

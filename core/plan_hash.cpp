@@ -54,10 +54,9 @@ std::string settings_text(const OptionValues& values) {
 /// The lines of one optimizer's parameters.
 class Lines {
  public:
-  Lines(const OptimizerDescriptor& descriptor, const PlannedGroup& group, int version)
+  Lines(const OptimizerDescriptor& descriptor, const PlannedGroup& group)
       : descriptor_(descriptor),
         group_(group),
-        version_(version),
         by_size_(std::any_of(descriptor.slots.begin(), descriptor.slots.end(),
                              [](const Slot& slot) { return static_cast<bool>(slot.exists); })),
         slots_([this](const SharedOptions& values) { return slots_text(values, nullptr); }),
@@ -114,14 +113,12 @@ class Lines {
       if (!slot.active(values)) continue;
       const auto where = slot.exists && parameter != nullptr ? sizes_text(slot, *parameter) : std::string();
       if (where == "nowhere") continue;
-      out += version_ == 1 ? fmt::format(" {}#{}", slot.name, ordinal_of_version_1(slot.shape))
-                           : fmt::format(" {}:{}:{}", slot.name, to_string(slot.shape), to_string(slot.dtype));
+      out += fmt::format(" {}:{}:{}", slot.name, to_string(slot.shape), to_string(slot.dtype));
       if (slot.encoded()) out += ":" + slot.codec;
       if (slot.identity) out += ":identity";
       out += where;
     }
-    if (descriptor_.traits.unit == Unit::chunk)
-      out += fmt::format(" {}={}", version_ == 1 ? "run" : "chunk", descriptor_.chunk_length(values));
+    if (descriptor_.traits.unit == Unit::chunk) out += fmt::format(" chunk={}", descriptor_.chunk_length(values));
     return out;
   }
 
@@ -142,32 +139,8 @@ class Lines {
     return out.empty() ? "nowhere" : out;
   }
 
-  /// The numbers that lines had in place of the names of shapes.
-  static int ordinal_of_version_1(SlotShape shape) {
-    switch (shape) {
-      case SlotShape::like_param:
-        return 0;
-      case SlotShape::per_chunk:
-        return 2;
-      case SlotShape::per_out_row:
-        return 3;
-      case SlotShape::per_in_column:
-        return 4;
-      case SlotShape::out_by_out:
-        return 5;
-      case SlotShape::in_by_in:
-        return 6;
-      case SlotShape::per_block:
-        return 7;
-      case SlotShape::block_matrix:
-        return 8;
-    }
-    return -1;
-  }
-
   const OptimizerDescriptor& descriptor_;
   const PlannedGroup& group_;
-  int version_;
   bool by_size_;
   Recent<SharedOptions, std::string> slots_;
   Recent<MatrixView, std::string> views_;
@@ -183,7 +156,7 @@ std::string gradients_line(const GradientPolicy& gradients) {
 
 /// Calls visit(key, parameter, lines) for each trained parameter in order of key.
 template <class Visit>
-void each_trained(const Plan& plan, const Registry& registry, int version, Visit&& visit) {
+void each_trained(const Plan& plan, const Registry& registry, Visit&& visit) {
   std::vector<std::string_view> keys;
   keys.reserve(plan.parameters.size());
   for (const auto& parameter : plan.parameters) keys.push_back(parameter.info.key());
@@ -200,7 +173,7 @@ void each_trained(const Plan& plan, const Registry& registry, int version, Visit
             fmt::format("the plan names plugin `{}` and optimizer `{}`, which this program does not have",
                         parameter.plugin, parameter.optimizer));
       }
-      of_optimizer = std::make_unique<Lines>(*descriptor, *group, version);
+      of_optimizer = std::make_unique<Lines>(*descriptor, *group);
     }
     visit(keys[i], parameter, *of_optimizer);
   }
@@ -208,9 +181,9 @@ void each_trained(const Plan& plan, const Registry& registry, int version, Visit
 
 }  // namespace
 
-std::map<std::string, std::string> state_lines(const Plan& plan, const Registry& registry, int version) {
+std::map<std::string, std::string> state_lines(const Plan& plan, const Registry& registry) {
   std::map<std::string, std::string> lines;
-  each_trained(plan, registry, version, [&](std::string_view key, const PlannedParameter& parameter, Lines& of) {
+  each_trained(plan, registry, [&](std::string_view key, const PlannedParameter& parameter, Lines& of) {
     lines.emplace(key, of.state(parameter, key));
   });
   return lines;
@@ -218,10 +191,9 @@ std::map<std::string, std::string> state_lines(const Plan& plan, const Registry&
 
 std::map<std::string, std::string> plan_lines(const Plan& plan, const Registry& registry) {
   std::map<std::string, std::string> lines;
-  each_trained(plan, registry, state_lines_version,
-               [&](std::string_view key, const PlannedParameter& parameter, Lines& of) {
-                 lines.emplace(key, of.state(parameter, key) + of.values(parameter));
-               });
+  each_trained(plan, registry, [&](std::string_view key, const PlannedParameter& parameter, Lines& of) {
+    lines.emplace(key, of.state(parameter, key) + of.values(parameter));
+  });
   lines.emplace("", gradients_line(plan.gradients));
   return lines;
 }
@@ -231,13 +203,12 @@ std::map<std::string, std::string> plan_lines(const Plan& plan, const Registry& 
 void seal(Plan& plan, const Registry& registry) {
   std::string states;
   std::string digests;
-  each_trained(plan, registry, state_lines_version,
-               [&](std::string_view key, const PlannedParameter& parameter, Lines& of) {
-                 states += of.state(parameter, key);
-                 states += '\n';
-                 digests += of.digest(parameter);
-                 digests += '\n';
-               });
+  each_trained(plan, registry, [&](std::string_view key, const PlannedParameter& parameter, Lines& of) {
+    states += of.state(parameter, key);
+    states += '\n';
+    digests += of.digest(parameter);
+    digests += '\n';
+  });
   plan.state_hash = sha256(states);
   plan.plan_hash = sha256(plan.state_hash + "\n" + gradients_line(plan.gradients) + "\n" + digests);
 }

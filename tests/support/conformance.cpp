@@ -263,6 +263,7 @@ void all_laws(const Subject& subject) {
                          failing_rank_stops_all_until_they_load,
                          ranks_change_no_bit,
                          host_copies_change_no_bit,
+                         replayed_formulas_change_no_bit,
                          views_equal_separate_parameters}) {
     law(subject);
   }

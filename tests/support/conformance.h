@@ -158,6 +158,7 @@ void failing_rank_stops_all_until_they_load(const Subject&);
 
 void ranks_change_no_bit(const Subject&);
 void host_copies_change_no_bit(const Subject&);
+void replayed_formulas_change_no_bit(const Subject&);  // what is recorded of a formula is the formula
 void views_equal_separate_parameters(const Subject&);  // matrix plugins; nothing to check for others
 
 /// All of the above. Law 19 (a new process) needs a program of its own: tests/run/resume_test.cpp. 14 and 25 are about
