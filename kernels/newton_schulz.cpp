@@ -222,10 +222,10 @@ void orthogonalize_(const at::Tensor& stack, const NewtonSchulz& options, std::s
   if (!stack.defined() || stack.dim() != 3) refuse("expected a stack [B, m, n]");
   check(stack, options);
   const std::int64_t m = stack.size(1), n = stack.size(2);
-  if ((n > 1 && stack.stride(2) != 1) || (m > 1 && stack.stride(1) != n)) refuse("the rows of a matrix must be packed");
   if (!scales.empty() && static_cast<std::int64_t>(scales.size()) != stack.size(0))
     refuse("expected " + std::to_string(stack.size(0)) + " scales or none, got " + std::to_string(scales.size()));
   if (stack.numel() == 0) return;
+  if ((n > 1 && stack.stride(2) != 1) || (m > 1 && stack.stride(1) != n)) refuse("the rows of a matrix must be packed");
   const at::NoGradGuard no_grad;
   auto layout = layout_of(m, n, stack.scalar_type(), options, at::in_parallel_region() ? 1 : at::get_num_threads());
   if (layout.across) layout.workers = static_cast<int>(std::min<std::int64_t>(layout.workers, stack.size(0)));

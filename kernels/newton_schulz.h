@@ -36,8 +36,8 @@ struct NewtonSchulz {
 /// scratch: 64-byte aligned memory for temporaries, used if it has orthogonalize_bytes(.., at::get_num_threads())
 /// bytes; otherwise one allocation a call.
 /// Throws std::invalid_argument on other shapes, strides, dtypes or devices, on a number of scales that is neither 0
-/// nor B, or norm_multiplier <= 0; nothing is changed then. Reference: K. Jordan et al., "Muon", 2024; J. Zhang et al.,
-/// "Gram Newton-Schulz", Dao AI Lab, 2026.
+/// nor B, or norm_multiplier <= 0; nothing is changed then. Reference: K. Jordan et al., "Muon", 2024; Dao-AILab,
+/// "Gram Newton-Schulz", 2026.
 void orthogonalize_(const at::Tensor& stack, const NewtonSchulz& options, std::span<const double> scales = {},
                     std::span<std::byte> scratch = {});
 
