@@ -1,4 +1,8 @@
+#include <c10/util/SmallVector.h>
+
 #include <algorithm>
+#include <optional>
+#include <string_view>
 
 #include "core/plugin/elementwise.h"
 #include "kernels/newton_schulz.h"
@@ -68,28 +72,31 @@ constexpr auto describe(of<MuonOptions>) {
       option("decay", &MuonOptions::decay, "What the weight decay is multiplied by.").role(OptionRole::decay_mode));
 }
 
-kernels::NewtonSchulz iteration(const MuonOptions& o, at::ScalarType work) {
-  std::string name;
+/// nullopt: automatic, which `automatic` then resolves.
+std::optional<at::ScalarType> iteration_dtype(const MuonOptions& o, at::ScalarType work) {
+  switch (o.dtype) {
+    case Precision::automatic:
+      break;
+    case Precision::float32:
+      return at::kFloat;
+    case Precision::bfloat16:
+      return at::kBFloat16;
+    case Precision::float64:
+      return at::kDouble;
+  }
+  // A parameter in double precision asks for double precision, whatever the processor is fast at.
+  if (work == at::kDouble) return at::kDouble;
+  return std::nullopt;
+}
+
+kernels::NewtonSchulz iteration(const MuonOptions& o, at::ScalarType dtype) {
+  std::string_view name;
   for (const auto& entry : describe(of<Set>{})) {
     if (entry.value == o.coefficients) name = entry.name;
   }
   kernels::NewtonSchulz ns;
   ns.rows = kernels::coefficient_set(name, static_cast<int>(o.ns_steps));
-  switch (o.dtype) {
-    // A parameter in double precision asks for double precision, whatever the processor is fast at.
-    case Precision::automatic:
-      ns.dtype = work == at::kDouble ? at::kDouble : kernels::iteration_dtype_auto().dtype;
-      break;
-    case Precision::float32:
-      ns.dtype = at::kFloat;
-      break;
-    case Precision::bfloat16:
-      ns.dtype = at::kBFloat16;
-      break;
-    case Precision::float64:
-      ns.dtype = at::kDouble;
-      break;
-  }
+  ns.dtype = dtype;
   return ns;
 }
 
@@ -111,12 +118,12 @@ class Muon final : public Optimizer {
   }
 
   void transform(Stack& stack, const Step& step) override {
-    const auto ns = iteration(step.options<MuonOptions>(), stack.work.scalar_type());
-    for (std::int64_t b = 0; b < stack.size(); ++b) {
-      auto block = stack.work.select(0, b);                      // [out, in]
-      const auto direction = kernels::orthogonalize(block, ns);  // [out, in]
-      block.copy_(direction).mul_(stack.blocks[static_cast<std::size_t>(b)]->scale);
-    }
+    const auto& o = step.options<MuonOptions>();
+    auto dtype = iteration_dtype(o, stack.work.scalar_type());
+    if (!dtype) dtype = kernels::iteration_dtype_auto().dtype;
+    c10::SmallVector<double, 64> scales;
+    for (const auto* block : stack.blocks) scales.push_back(block->scale);
+    kernels::orthogonalize_(stack.work, iteration(o, *dtype), {scales.data(), scales.size()});
   }
 
   void finish(Pieces pieces, const Step& step) override { apply_update(pieces, step); }
@@ -154,15 +161,21 @@ constexpr const char* suggested = R"json({
   ]
 })json";
 
+/// With `auto`, those of float32: owners of blocks are chosen by them, and the choice may not depend on a processor.
 double flops(std::int64_t out, std::int64_t in, const OptionValues& values) {
-  const auto m = static_cast<double>(std::min(out, in));
-  const auto n = static_cast<double>(std::max(out, in));
-  return static_cast<double>(read_options<MuonOptions>(values).ns_steps) * (4 * m * m * n + 2 * m * m * m);
+  const auto o = read_options<MuonOptions>(values);
+  return kernels::newton_schulz_flops(out, in, iteration_dtype(o, at::kFloat).value_or(at::kFloat), o.ns_steps);
 }
 
+/// With `auto`, enough for whatever a processor resolves it to.
 std::int64_t scratch(std::int64_t out, std::int64_t in, Dtype work, const OptionValues& values) {
+  const auto o = read_options<MuonOptions>(values);
   const auto type = work == Dtype::float64 ? at::kDouble : at::kFloat;
-  return kernels::orthogonalize_bytes(out, in, type, iteration(read_options<MuonOptions>(values), type));
+  const auto bytes = [&](at::ScalarType dtype) {
+    return kernels::orthogonalize_bytes(out, in, type, iteration(o, dtype));
+  };
+  const auto dtype = iteration_dtype(o, type);
+  return dtype ? bytes(*dtype) : std::max(bytes(at::kFloat), bytes(at::kBFloat16));
 }
 
 /// A set cut short or run on may leave (0, 2]; such an iteration would flip or blow up singular values. 0.005 bounds
