@@ -1,6 +1,8 @@
 #include "kernels/adamw_chunk.h"
 
+#if defined(__x86_64__)
 #include <immintrin.h>
+#endif
 
 namespace switchyard::kernels {
 namespace {
@@ -25,6 +27,8 @@ void scalar_rows(const AdamWRows<C>& x, std::int64_t n, const AdamWScalars<C>& s
     x.param[i] = kept + (s.step * x.m[i]) / denominator;
   }
 }
+
+#if defined(__x86_64__)
 
 #define SWITCHYARD_AVX2 __attribute__((target("avx2,fma"), always_inline)) static inline
 
@@ -108,6 +112,20 @@ __attribute__((target("avx2,fma"))) std::int64_t vector_rows(const AdamWRows<C>&
 }
 
 bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+
+#else
+
+struct Float8 {};
+struct Double4 {};
+
+template <class L, class C>
+std::int64_t vector_rows(const AdamWRows<C>&, std::int64_t, const AdamWScalars<C>&, AdamWStage) {
+  return 0;
+}
+
+bool has_avx2() { return false; }
+
+#endif
 
 template <class L, class C>
 void dispatch(const AdamWRows<C>& x, std::int64_t n, const AdamWScalars<C>& s, AdamWStage stage, bool vectors) {

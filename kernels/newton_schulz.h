@@ -37,13 +37,4 @@ inline constexpr std::int64_t kOneThreadSide = 1024;
 [[nodiscard]] std::int64_t orthogonalize_bytes(std::int64_t m, std::int64_t n, at::ScalarType x,
                                                const NewtonSchulz& options);
 
-/// What `dtype: auto` means on this processor, and why (one sentence for the plan).
-struct DtypeChoice {
-  at::ScalarType dtype;
-  std::string why;
-};
-/// BFloat16 where the CPU has AVX512_BF16 or AMX-BF16 (about 4 times faster than float32), Float otherwise (bfloat16
-/// would be about 50 times slower). Never Half on a CPU.
-[[nodiscard]] DtypeChoice iteration_dtype_auto();
-
 }  // namespace switchyard::kernels

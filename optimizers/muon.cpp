@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "core/plugin/optimizer.h"
+#include "core/remembered.h"
 #include "kernels/newton_schulz.h"
 #include "kernels/pointwise.h"
 
@@ -69,17 +70,21 @@ constexpr auto describe(of<MuonOptions>) {
       option("decay", &MuonOptions::decay, "What the weight decay is multiplied by.").role(OptionRole::decay_mode));
 }
 
-kernels::NewtonSchulz iteration(const MuonOptions& o, at::ScalarType work) {
+std::vector<kernels::Coefficients> rows_of(const MuonOptions& o) {
   std::string name;
   for (const auto& entry : describe(of<Set>{})) {
     if (entry.value == o.coefficients) name = entry.name;
   }
+  return kernels::coefficient_set(name, static_cast<int>(o.ns_steps));
+}
+
+kernels::NewtonSchulz iteration(const MuonOptions& o, at::ScalarType work, const Machine& machine) {
   kernels::NewtonSchulz ns;
-  ns.rows = kernels::coefficient_set(name, static_cast<int>(o.ns_steps));
+  ns.rows = rows_of(o);
   switch (o.dtype) {
     // A parameter in double precision asks for double precision, whatever the processor is fast at.
     case Precision::automatic:
-      ns.dtype = work == at::kDouble ? at::kDouble : kernels::iteration_dtype_auto().dtype;
+      ns.dtype = work == at::kDouble ? at::kDouble : machine.fast_bfloat16 ? at::kBFloat16 : at::kFloat;
       break;
     case Precision::float32:
       ns.dtype = at::kFloat;
@@ -121,7 +126,7 @@ class Muon final : public Optimizer {
   }
 
   void transform(Stack& stack, const Step& step) override {
-    const auto ns = iteration(step.options<MuonOptions>(), stack.work.scalar_type());
+    const auto ns = iteration(step.options<MuonOptions>(), stack.work.scalar_type(), *step.machine);
     for (std::int64_t b = 0; b < stack.size(); ++b) {
       auto block = stack.work.select(0, b);                      // [out, in]
       const auto direction = kernels::orthogonalize(block, ns);  // [out, in]
@@ -182,24 +187,22 @@ double flops(std::int64_t out, std::int64_t in, const OptionValues& values) {
   return static_cast<double>(read_options<MuonOptions>(values).ns_steps) * (4 * m * m * n + 2 * m * m * m);
 }
 
-std::int64_t scratch(std::int64_t out, std::int64_t in, Dtype work, const OptionValues& values) {
+std::int64_t scratch(std::int64_t out, std::int64_t in, Dtype work, const OptionValues& values,
+                     const Machine& machine) {
   const auto type = work == Dtype::float64 ? at::kDouble : at::kFloat;
-  return kernels::orthogonalize_bytes(out, in, type, iteration(read_options<MuonOptions>(values), type));
+  return kernels::orthogonalize_bytes(out, in, type, iteration(read_options<MuonOptions>(values), type, machine));
 }
 
 /// A set cut short or run on may leave (0, 2]; such an iteration would flip or blow up singular values. 0.005 bounds
 /// how far above 1 the largest singular value can lie: the norm is exact and the cast comes after the division.
 std::string check(const OptionValues& values) {
-  const auto ns = iteration(read_options<MuonOptions>(values), at::kFloat);
-  const auto problem = kernels::check_coefficients(ns.rows, 0.005);
+  const auto problem = kernels::check_coefficients(rows_of(read_options<MuonOptions>(values)), 0.005);
   return problem.empty() ? "" : "these `coefficients` with this `ns_steps` are not safe: " + problem;
 }
 
-std::string resolved(const OptionValues& values) {
+std::string resolved(const OptionValues& values, const Machine& machine) {
   if (read_options<MuonOptions>(values).dtype != Precision::automatic) return "";
-  const auto choice = kernels::iteration_dtype_auto();
-  return std::string("dtype auto -> ") + (choice.dtype == at::kBFloat16 ? "bfloat16" : "float32") +
-         " here: " + choice.why;
+  return std::string("dtype auto -> ") + (machine.fast_bfloat16 ? "bfloat16: " : "float32: ") + machine.why;
 }
 
 }  // namespace
@@ -215,5 +218,5 @@ SWITCHYARD_PLUGIN(muon) {
                                              .flops = flops,
                                              .scratch = scratch,
                                              .resolved = resolved,
-                                             .check = check}));
+                                             .check = remembered(check, {"coefficients", "ns_steps"})}));
 }

@@ -33,6 +33,7 @@ class Step {
   std::int64_t t;     ///< steps applied before this one
   double grad_scale;  ///< min(1, clip / norm) / (n loss_scale); round it to the work dtype, then multiply each gradient
                       ///< element
+  const Machine* machine = nullptr;  ///< resolves options called `auto`; never null in a step of the engine
 
   /// The plugin's own options struct. A plugin object holds no mutable options.
   template <class T>

@@ -47,7 +47,7 @@ ComposedOptimizer::Impl::Impl(Plan given, const std::vector<NamedTensor>& tensor
     for (const auto& group : plan.groups) {
       const auto* descriptor = registry.find(group.plugin);
       if (descriptor != nullptr && descriptor->resolved)
-        resolved += group.id + ": " + descriptor->resolved(group.options) + "\n";
+        resolved += group.id + ": " + descriptor->resolved(group.options, options.machine) + "\n";
     }
     same_on_all_ranks("resolution of options that depend on the machine", resolved);
     planned = plan;
@@ -58,7 +58,8 @@ ComposedOptimizer::Impl::Impl(Plan given, const std::vector<NamedTensor>& tensor
                        parameter.name(), parameter.tensor.device().str()));
       break;
     }
-    executor = std::make_unique<Executor>(parameters, plan.groups, registry, *communicator, options.workspace);
+    executor = std::make_unique<Executor>(parameters, plan.groups, registry, *communicator, options.workspace,
+                                          options.machine);
   } catch (const std::exception& error) {
     communicator->fail(error.what());
     throw;

@@ -14,6 +14,7 @@
 #include "core/plan.h"
 #include "core/plan_from_groups.h"
 #include "core/run/communicator.h"
+#include "core/run/machine.h"
 #include "core/run/parameter_state.h"
 
 namespace torch::nn {
@@ -41,6 +42,7 @@ struct StepOptions {
 struct RunOptions {
   Communicator* communicator = nullptr;        ///< null: one rank. Must outlive the optimizer
   std::int64_t workspace = default_workspace;  ///< bytes that a stack may take (at least one block)
+  Machine machine = this_machine();            ///< what resolves options called `auto`
   bool host_copies = false;  ///< work on copies in host memory even where it is not needed; what is done for tensors on
                              ///< other devices than the CPU, whose kernels this build does not have
   bool open_sinks = true;    ///< open the sinks of the plan (on rank 0)

@@ -42,12 +42,13 @@ at::Tensor padded_stack(std::int64_t count, const std::vector<std::int64_t>& siz
 }
 
 Executor::Executor(std::vector<ParameterState>& parameters, const std::vector<PlannedGroup>& groups,
-                   const Registry& registry, Communicator& communicator, std::int64_t workspace)
+                   const Registry& registry, Communicator& communicator, std::int64_t workspace, Machine machine)
     : parameters_(parameters),
       groups_(groups),
       registry_(registry),
       communicator_(communicator),
-      workspace_(workspace) {
+      workspace_(workspace),
+      machine_(std::move(machine)) {
   for (const auto& parameter : parameters_) {
     auto info = std::make_unique<BlockInfo>();
     info->parameter = parameter.name();
@@ -104,7 +105,7 @@ void Executor::form() {
     }
   }
   std::vector<Group> next;
-  for (auto& plan : execution_groups(planned, groups_, registry_, workspace_)) {
+  for (auto& plan : execution_groups(planned, groups_, registry_, workspace_, machine_)) {
     Group group;
     group.plugin = plugins_.at(plan.descriptor->name).get();
     group.plan = std::move(plan);
@@ -163,7 +164,8 @@ void Executor::step(const StepInput& input) {
     OptionValues values = group.plan.settings;
     for (const auto& [name, schedule] : group.plan.schedules) *find_option(values, name) = schedule(input.t);
     const auto options = group.plan.descriptor->table.make(values);
-    const Step step(input.t, input.grad_scale, options.get());
+    Step step(input.t, input.grad_scale, options.get());
+    step.machine = &machine_;
     if (group.plan.descriptor->needs_matrix()) {
       run_stacks(group, input, step);
     } else {

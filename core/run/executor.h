@@ -32,9 +32,10 @@ struct StepInput {
 /// stacks. One rank is the same code with empty exchanges.
 class Executor {
  public:
-  /// `parameters` and `groups` outlive the executor. `workspace` bounds the bytes of a stack (at least one block).
+  /// `parameters` and `groups` outlive the executor. `workspace` bounds the bytes of a stack (at least one block);
+  /// `machine` resolves what plugins have called `auto`.
   Executor(std::vector<ParameterState>& parameters, const std::vector<PlannedGroup>& groups, const Registry& registry,
-           Communicator& communicator, std::int64_t workspace);
+           Communicator& communicator, std::int64_t workspace, Machine machine);
   ~Executor();
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;
@@ -71,6 +72,7 @@ class Executor {
   const Registry& registry_;
   Communicator& communicator_;
   std::int64_t workspace_;
+  Machine machine_;
   std::map<std::string, std::unique_ptr<Optimizer>> plugins_;
   std::vector<std::unique_ptr<BlockInfo>> flat_infos_;  ///< by parameter; what element-wise plugins are told
   std::vector<Group> execution_;

@@ -67,7 +67,9 @@ class Coded final : public Optimizer {
 };
 
 /// The decoded momentum.
-std::int64_t scratch(std::int64_t out, std::int64_t in, Dtype, const OptionValues&) { return 4 * out * in + 64; }
+std::int64_t scratch(std::int64_t out, std::int64_t in, Dtype, const OptionValues&, const Machine&) {
+  return 4 * out * in + 64;
+}
 
 }  // namespace
 }  // namespace switchyard
