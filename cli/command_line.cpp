@@ -15,6 +15,7 @@
 
 #include "cli/plugin_files.h"
 #include "cli/verbs.h"
+#include "core/run/machine.h"
 #include "rules/schema.h"
 #include "rules/text_table.h"
 
@@ -54,12 +55,17 @@ class CommandLine {
              "  switchyard plan spec.json --model model.pt --against plan.lock\n"
              "  switchyard plan spec.json --model gpt2.manifest.json --format html -o plan.html",
              [this](const Registry& registry) {
-               return plan({spec_, model_, lock_, against_, output_, format_ == "html"}, format(), registry);
+               return plan({spec_, model_, lock_, against_, output_, format_ == "html", machine()}, format(), registry);
              },
              {"text", "json", "html"});
     add_inputs(*plan_verb);
     plan_verb->add_option("-o,--output", output_, "Write the plan into this file instead of stdout");
     plan_verb->add_option("--write-lock", lock_, "Write the plan with its hashes into this file");
+    plan_verb
+        ->add_option("--machine", machine_,
+                     "What `auto` is resolved for: auto (default): this processor; plain: one that multiplies float32 "
+                     "faster than bfloat16; bfloat16: one with units for it")
+        ->check(one_of({"auto", "plain", "bfloat16"}));
     plan_verb->add_option("--against", against_,
                           "Print the differences from this lock, plan document or checkpoint folder; exit 3 if any");
 
@@ -243,6 +249,10 @@ class CommandLine {
     report.for_people = true;
     return report;
   }
+  Machine machine() const {
+    if (machine_ == "auto") return this_machine();
+    return machine_ == "plain" ? Machine{} : machine_with("AVX512_BF16");
+  }
   void add_inputs(CLI::App& app) {
     app.add_option("SPEC", spec_, "Spec file")->required();
     add_model(app);
@@ -316,6 +326,7 @@ class CommandLine {
   ModelPaths model_;
   std::string lock_;
   std::string against_;
+  std::string machine_ = "auto";
   std::string output_;
   std::string parameter_;
   std::string rule_;

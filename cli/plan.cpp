@@ -31,6 +31,7 @@ Report show(Inputs& inputs, const PlanRequest& request, Format format, const Reg
   PlanTextOptions options;
   options.spec_file = shown_path(request.spec);
   options.model_file = shown_model(request.model);
+  options.machine = request.machine;
   if (request.html) {
     auto& made = *inputs.plan;
     made.diagnostics = inputs.diagnostics;

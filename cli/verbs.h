@@ -7,6 +7,7 @@
 
 #include "cli/model.h"
 #include "cli/report.h"
+#include "core/machine.h"
 #include "core/registry.h"
 
 namespace switchyard::cli {
@@ -19,6 +20,7 @@ struct PlanRequest {
   std::string against;  ///< lock, plan document or checkpoint to compare with; then the differences are printed
   std::string output;   ///< file to write to instead of stdout
   bool html = false;    ///< a page instead of text
+  Machine machine{};    ///< what resolves options called `auto`
 };
 
 /// What `schema` was asked for; without anything, the schema of specs.

@@ -81,6 +81,11 @@ if(NOT SWITCHYARD_SANITIZER)
   endforeach()
 endif()
 
+if(SWITCHYARD_RULES AND NOT SWITCHYARD_SANITIZER)
+  include(readme)
+  switchyard_readme_program(readme_program)
+endif()
+
 # Tests in other languages. Under a sanitizer Python would have to be instrumented too.
 function(switchyard_script_tests language extension)
   file(GLOB scripts CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/${language}/*_test.${extension})

@@ -45,8 +45,8 @@ std::string text_of(const CallKey& key) {
   return text + "\n" + std::string(to_string(key.dtype));
 }
 
-void form_batches(ExecutionGroup& group, const std::vector<const PlannedParameter*>& parameters,
-                  std::int64_t workspace) {
+void form_batches(ExecutionGroup& group, const std::vector<const PlannedParameter*>& parameters, std::int64_t workspace,
+                  const Machine& machine) {
   std::map<std::pair<std::int64_t, std::int64_t>, std::vector<BlockRef>> by_shape;
   for (const auto i : group.parameters) {
     std::size_t b = 0;
@@ -71,7 +71,7 @@ void form_batches(ExecutionGroup& group, const std::vector<const PlannedParamete
                            entries.begin() + static_cast<std::ptrdiff_t>(end));
       batch.bytes = slot * static_cast<std::int64_t>(end - begin);
       if (group.descriptor->scratch)
-        batch.scratch = group.descriptor->scratch(batch.out, batch.in, batch.work, group.settings);
+        batch.scratch = group.descriptor->scratch(batch.out, batch.in, batch.work, group.settings, machine);
       group.batches.push_back(std::move(batch));
     }
   }
@@ -99,7 +99,7 @@ std::vector<std::pair<std::string, Schedule>> schedules_of(const std::vector<std
 
 std::vector<ExecutionGroup> execution_groups(const std::vector<const PlannedParameter*>& parameters,
                                              const std::vector<PlannedGroup>& groups, const Registry& registry,
-                                             std::int64_t workspace) {
+                                             std::int64_t workspace, const Machine& machine) {
   std::vector<std::string_view> keys;
   keys.reserve(parameters.size());
   for (const auto* parameter : parameters) keys.push_back(parameter->info.key());
@@ -127,11 +127,11 @@ std::vector<ExecutionGroup> execution_groups(const std::vector<const PlannedPara
   std::vector<ExecutionGroup> out;
   for (auto& [key, execution] : formed) {
     if (execution.descriptor->needs_matrix()) {
-      form_batches(execution, parameters, workspace);
+      form_batches(execution, parameters, workspace, machine);
     } else if (execution.descriptor->scratch) {
       for (const auto i : execution.parameters) {
         const auto bytes = execution.descriptor->scratch(parameters[i]->info.numel(), 1, work_dtype(execution.dtype),
-                                                         execution.settings);
+                                                         execution.settings, machine);
         execution.scratch = std::max(execution.scratch, bytes);
       }
     }

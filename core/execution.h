@@ -39,7 +39,7 @@ struct ExecutionGroup {
 /// Forms the groups; frozen parameters are in none. They depend on the plan alone, so all ranks form the same.
 std::vector<ExecutionGroup> execution_groups(const std::vector<const PlannedParameter*>& parameters,
                                              const std::vector<PlannedGroup>& groups, const Registry& registry,
-                                             std::int64_t workspace);
+                                             std::int64_t workspace, const Machine& machine);
 
 /// The default bound of a stack in bytes.
 constexpr std::int64_t default_workspace = std::int64_t{256} << 20;

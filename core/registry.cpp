@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "core/remembered.h"
 
 namespace switchyard {
 
@@ -27,6 +28,7 @@ void Registry::add(OptimizerDescriptor descriptor) {
     throw OptimizerError(
         fmt::format("plugin `{}` cannot be registered: {}", descriptor.name, fmt::join(problems, "; ")));
   }
+  descriptor.check = remembered(std::move(descriptor.check));
   const auto at =
       std::upper_bound(optimizers_.begin(), optimizers_.end(), descriptor.name,
                        [](const std::string& name, const OptimizerDescriptor& other) { return name < other.name; });

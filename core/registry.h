@@ -9,6 +9,7 @@
 
 #include "core/describe.h"
 #include "core/dtype.h"
+#include "core/machine.h"
 #include "core/scale.h"
 #include "core/slot.h"
 
@@ -55,11 +56,13 @@ struct OptimizerDescriptor {
   /// Most bytes that a call allocates at a time beside its stack of blocks [out, in] with `work` elements (plugins
   /// without stacks: beside one parameter of `out` elements, in = 1), buffers inside BLAS not counted. Part of the
   /// workspace that the plan prints. Empty: none, or loaded from JSON.
-  std::function<std::int64_t(std::int64_t out, std::int64_t in, Dtype work, const OptionValues&)> scratch{};
-  /// What options that depend on the machine resolve to here and why ("dtype auto -> bfloat16: ..."); "" if none does.
-  /// Not part of any hash, but ranks must agree. May be empty.
-  std::function<std::string(const OptionValues&)> resolved{};
-  /// "" if the options fit together, else one sentence (cross-field rules). May be empty.
+  std::function<std::int64_t(std::int64_t out, std::int64_t in, Dtype work, const OptionValues&, const Machine&)>
+      scratch{};
+  /// What options that depend on the machine resolve to on this one and why ("dtype auto -> bfloat16: ..."); "" if none
+  /// does. Not part of any hash, but ranks must agree. May be empty.
+  std::function<std::string(const OptionValues&, const Machine&)> resolved{};
+  /// "" if the options fit together, else one sentence (cross-field rules). May be empty. It must depend on its
+  /// argument alone: a registry makes it remember what it said (core/remembered.h).
   std::function<std::string(const OptionValues&)> check{};
   /// Makes the object that runs. Empty for descriptors loaded from JSON, with which one can plan but not run.
   std::function<std::unique_ptr<Optimizer>()> make{};

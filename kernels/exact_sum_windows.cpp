@@ -11,6 +11,9 @@
 #define SWITCHYARD_UNROLL _Pragma("GCC unroll 8")
 #endif
 
+// The windows are vectors of x86-64. Elsewhere there is the scalar path, whose sums have the same bits.
+#if defined(__x86_64__)
+
 namespace switchyard::kernels::detail {
 namespace {
 
@@ -156,6 +159,22 @@ void add_windows(const float* values, std::int64_t n, ExactSum& sum, ExactPath p
   add_block(padded, rest, guess, kernels, sum);
 }
 
+}  // namespace switchyard::kernels::detail
+
+#else
+
+namespace switchyard::kernels::detail {
+
+void add_windows(const float*, std::int64_t, ExactSum&, ExactPath) {
+  throw std::invalid_argument("add_squares: this processor has no window path");
+}
+
+}  // namespace switchyard::kernels::detail
+
+#endif
+
+namespace switchyard::kernels::detail {
+
 ExactPath best_path() {
   if (exact_path_available(ExactPath::avx512)) return ExactPath::avx512;
   if (exact_path_available(ExactPath::wide4)) return ExactPath::wide4;
@@ -171,12 +190,17 @@ bool exact_path_available(ExactPath path) {
     case ExactPath::automatic:
     case ExactPath::scalar:
       return true;
+#if defined(__x86_64__)
     case ExactPath::wide4:
     case ExactPath::wide8_generic:
       return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     case ExactPath::avx512:
       return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
              __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw");
+#else
+    default:
+      break;
+#endif
   }
   return false;
 }

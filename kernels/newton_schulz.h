@@ -66,13 +66,4 @@ inline constexpr int kMostThreads = 32;
 /// Floating-point operations of one matrix in that form; in BFloat16 no symmetry is used.
 [[nodiscard]] double newton_schulz_flops(std::int64_t m, std::int64_t n, at::ScalarType dtype, std::int64_t steps);
 
-/// What `dtype: auto` means on this processor, and why (one sentence for the plan).
-struct DtypeChoice {
-  at::ScalarType dtype;
-  std::string why;
-};
-/// BFloat16 where the CPU has AVX512_BF16 or AMX-BF16 (about 4 times faster than float32), Float otherwise (bfloat16
-/// would be about 50 times slower). Never Half on a CPU.
-[[nodiscard]] DtypeChoice iteration_dtype_auto();
-
 }  // namespace switchyard::kernels

@@ -150,7 +150,7 @@ class AdamW final : public Optimizer {
 };
 
 /// The roots of one parameter, where torch's are asked for.
-std::int64_t scratch(std::int64_t out, std::int64_t in, Dtype work, const OptionValues& values) {
+std::int64_t scratch(std::int64_t out, std::int64_t in, Dtype work, const OptionValues& values, const Machine&) {
   return read_options<AdamWOptions>(values).arithmetic == Arithmetic::torch ? out * in * size_of(work) + 64 : 0;
 }
 

@@ -1,10 +1,10 @@
 #include <c10/util/SmallVector.h>
 
-#include <algorithm>
-#include <optional>
+#include <string>
 #include <string_view>
 
 #include "core/plugin/elementwise.h"
+#include "core/remembered.h"
 #include "kernels/newton_schulz.h"
 
 namespace switchyard {
@@ -72,8 +72,15 @@ constexpr auto describe(of<MuonOptions>) {
       option("decay", &MuonOptions::decay, "What the weight decay is multiplied by.").role(OptionRole::decay_mode));
 }
 
-/// nullopt: automatic, which `automatic` then resolves.
-std::optional<at::ScalarType> iteration_dtype(const MuonOptions& o, at::ScalarType work) {
+std::vector<kernels::Coefficients> rows_of(const MuonOptions& o) {
+  std::string_view name;
+  for (const auto& entry : describe(of<Set>{})) {
+    if (entry.value == o.coefficients) name = entry.name;
+  }
+  return kernels::coefficient_set(name, static_cast<int>(o.ns_steps));
+}
+
+at::ScalarType iteration_dtype(const MuonOptions& o, at::ScalarType work, const Machine& machine) {
   switch (o.dtype) {
     case Precision::automatic:
       break;
@@ -86,17 +93,13 @@ std::optional<at::ScalarType> iteration_dtype(const MuonOptions& o, at::ScalarTy
   }
   // A parameter in double precision asks for double precision, whatever the processor is fast at.
   if (work == at::kDouble) return at::kDouble;
-  return std::nullopt;
+  return machine.fast_bfloat16 ? at::kBFloat16 : at::kFloat;
 }
 
-kernels::NewtonSchulz iteration(const MuonOptions& o, at::ScalarType dtype) {
-  std::string_view name;
-  for (const auto& entry : describe(of<Set>{})) {
-    if (entry.value == o.coefficients) name = entry.name;
-  }
+kernels::NewtonSchulz iteration(const MuonOptions& o, at::ScalarType work, const Machine& machine) {
   kernels::NewtonSchulz ns;
-  ns.rows = kernels::coefficient_set(name, static_cast<int>(o.ns_steps));
-  ns.dtype = dtype;
+  ns.rows = rows_of(o);
+  ns.dtype = iteration_dtype(o, work, machine);
   return ns;
 }
 
@@ -118,12 +121,8 @@ class Muon final : public Optimizer {
   }
 
   void transform(Stack& stack, const Step& step) override {
-    const auto& o = step.options<MuonOptions>();
-    auto dtype = iteration_dtype(o, stack.work.scalar_type());
-    if (!dtype) dtype = kernels::iteration_dtype_auto().dtype;
-    c10::SmallVector<double, 64> scales;
-    for (const auto* block : stack.blocks) scales.push_back(block->scale);
-    kernels::orthogonalize_(stack.work, iteration(o, *dtype), {scales.data(), scales.size()});
+    const auto ns = iteration(step.options<MuonOptions>(), stack.work.scalar_type(), *step.machine);
+    kernels::orthogonalize_(stack.work, ns, stack.scale);
   }
 
   void finish(Pieces pieces, const Step& step) override { apply_update(pieces, step); }
@@ -161,36 +160,28 @@ constexpr const char* suggested = R"json({
   ]
 })json";
 
-/// With `auto`, those of float32: owners of blocks are chosen by them, and the choice may not depend on a processor.
+/// With `auto`, those of float32: owners of blocks are chosen by them, and the choice may not depend on a machine.
 double flops(std::int64_t out, std::int64_t in, const OptionValues& values) {
   const auto o = read_options<MuonOptions>(values);
-  return kernels::newton_schulz_flops(out, in, iteration_dtype(o, at::kFloat).value_or(at::kFloat), o.ns_steps);
+  return kernels::newton_schulz_flops(out, in, iteration_dtype(o, at::kFloat, {}), o.ns_steps);
 }
 
-/// With `auto`, enough for whatever a processor resolves it to.
-std::int64_t scratch(std::int64_t out, std::int64_t in, Dtype work, const OptionValues& values) {
-  const auto o = read_options<MuonOptions>(values);
+std::int64_t scratch(std::int64_t out, std::int64_t in, Dtype work, const OptionValues& values,
+                     const Machine& machine) {
   const auto type = work == Dtype::float64 ? at::kDouble : at::kFloat;
-  const auto bytes = [&](at::ScalarType dtype) {
-    return kernels::orthogonalize_bytes(out, in, type, iteration(o, dtype));
-  };
-  const auto dtype = iteration_dtype(o, type);
-  return dtype ? bytes(*dtype) : std::max(bytes(at::kFloat), bytes(at::kBFloat16));
+  return kernels::orthogonalize_bytes(out, in, type, iteration(read_options<MuonOptions>(values), type, machine));
 }
 
 /// A set cut short or run on may leave (0, 2]; such an iteration would flip or blow up singular values. 0.005 bounds
 /// how far above 1 the largest singular value can lie: the norm is exact and the cast comes after the division.
 std::string check(const OptionValues& values) {
-  const auto ns = iteration(read_options<MuonOptions>(values), at::kFloat);
-  const auto problem = kernels::check_coefficients(ns.rows, 0.005);
+  const auto problem = kernels::check_coefficients(rows_of(read_options<MuonOptions>(values)), 0.005);
   return problem.empty() ? "" : "these `coefficients` with this `ns_steps` are not safe: " + problem;
 }
 
-std::string resolved(const OptionValues& values) {
+std::string resolved(const OptionValues& values, const Machine& machine) {
   if (read_options<MuonOptions>(values).dtype != Precision::automatic) return "";
-  const auto choice = kernels::iteration_dtype_auto();
-  return std::string("dtype auto -> ") + (choice.dtype == at::kBFloat16 ? "bfloat16" : "float32") +
-         " here: " + choice.why;
+  return std::string("dtype auto -> ") + (machine.fast_bfloat16 ? "bfloat16: " : "float32: ") + machine.why;
 }
 
 }  // namespace
@@ -206,5 +197,5 @@ SWITCHYARD_PLUGIN(muon) {
                                              .flops = flops,
                                              .scratch = scratch,
                                              .resolved = resolved,
-                                             .check = check}));
+                                             .check = remembered(check, {"coefficients", "ns_steps"})}));
 }

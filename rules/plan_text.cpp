@@ -195,11 +195,11 @@ std::string memory_text(const Plan& plan, const Registry& registry) {
   return table.text();
 }
 
-/// The calls that a step makes: execution groups by block shape, the largest stack, and what `auto` options are here.
-std::string execution_text(const Plan& plan, const Registry& registry, std::size_t limit) {
+/// The calls that a step makes: execution groups by block shape, the largest stack, and what `auto` options become.
+std::string execution_text(const Plan& plan, const Registry& registry, const Machine& machine, std::size_t limit) {
   std::vector<const PlannedParameter*> parameters;
   for (const auto& parameter : plan.parameters) parameters.push_back(&parameter);
-  const auto groups = execution_groups(parameters, plan.groups, registry, default_workspace);
+  const auto groups = execution_groups(parameters, plan.groups, registry, default_workspace, machine);
   const bool mixed =
       std::any_of(groups.begin(), groups.end(), [&](const auto& group) { return group.dtype != groups[0].dtype; });
   std::vector<std::string> texts;
@@ -230,7 +230,7 @@ std::string execution_text(const Plan& plan, const Registry& registry, std::size
   for (const auto& group : plan.groups) {
     const auto* descriptor = registry.find(group.plugin);
     if (descriptor == nullptr || !descriptor->resolved) continue;
-    if (const auto text = descriptor->resolved(group.options); !text.empty())
+    if (const auto text = descriptor->resolved(group.options, machine); !text.empty())
       out += fmt::format("auto   {}: {}\n", printable(group.id), text);
   }
   return out;
@@ -293,7 +293,7 @@ std::string plan_text(const Plan& plan, const Registry& registry, const Paramete
   if (frozen > 0) out += frozen_text(plan, options.list_limit) + "\n";
   out += settings_text(plan) + "\n";
   out += memory_text(plan, registry) + "\n";
-  out += execution_text(plan, registry, options.list_limit);
+  out += execution_text(plan, registry, options.machine, options.list_limit);
   out += checks_text(plan);
   out += fmt::format("hash   state {}   plan {}\n", plan.state_hash.substr(0, 16), plan.plan_hash.substr(0, 16));
   return out;

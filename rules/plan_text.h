@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <string>
 
+#include "core/machine.h"
 #include "core/parameter_table.h"
 #include "core/plan.h"
 #include "core/registry.h"
@@ -12,6 +13,7 @@ namespace switchyard {
 struct PlanTextOptions {
   std::string spec_file;  ///< as it should be printed
   std::string model_file;
+  Machine machine{};            ///< whose resolution of `auto` and whose temporaries are told
   std::size_t list_limit = 20;  ///< names, shapes and groups listed before "... and n more"
 };
 

@@ -57,6 +57,7 @@ class Step {
   std::int64_t t;  ///< steps applied before this one
   GradScale grad_scale;
   Formulas formulas;
+  const Machine* machine = nullptr;  ///< resolves options called `auto`; never null in a step of the engine
 
   /// The plugin's own options struct. A plugin object holds no mutable options. Throws OptimizerError if T is not the
   /// struct of the plugin's table.

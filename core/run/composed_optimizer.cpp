@@ -52,7 +52,7 @@ ComposedOptimizer::Impl::Impl(Plan given, const std::vector<NamedTensor>& tensor
     for (const auto& group : plan.groups) {
       const auto* descriptor = registry.find(group.plugin);
       if (descriptor != nullptr && descriptor->resolved)
-        resolved += group.id + ": " + descriptor->resolved(group.options) + "\n";
+        resolved += group.id + ": " + descriptor->resolved(group.options, options.machine) + "\n";
     }
     same_on_all_ranks("resolution of options that depend on the machine", resolved);
     planned = plan;
@@ -63,8 +63,9 @@ ComposedOptimizer::Impl::Impl(Plan given, const std::vector<NamedTensor>& tensor
                        parameter.name(), parameter.tensor.device().str()));
       break;
     }
-    executor = std::make_unique<Executor>(parameters, plan.groups, registry, *communicator,
-                                          ExecutorOptions{options.workspace, options.formulas, options.attached});
+    executor = std::make_unique<Executor>(
+        parameters, plan.groups, registry, *communicator,
+        ExecutorOptions{options.workspace, options.formulas, options.attached, options.machine});
     guard = std::make_unique<GradGuard>(parameters, plan.groups.size(), *communicator);
     digest = live_digest();
     agree_on_sinks();

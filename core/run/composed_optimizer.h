@@ -15,6 +15,7 @@
 #include "core/plan_from_groups.h"
 #include "core/run/attached_phase.h"
 #include "core/run/communicator.h"
+#include "core/run/machine.h"
 #include "core/run/parameter_state.h"
 
 namespace torch::nn {
@@ -51,6 +52,7 @@ struct RunOptions {
   Communicator* communicator = nullptr;        ///< null: one rank. Must outlive the optimizer
   std::int64_t workspace = default_workspace;  ///< bytes that a stack may take (at least one block)
   std::vector<Attached> attached{};            ///< constraints and monitors around plugins, after each step
+  Machine machine = this_machine();            ///< what resolves options called `auto`
   bool host_copies = false;  ///< work on copies in host memory even where it is not needed; what is done for tensors on
                              ///< other devices than the CPU, whose kernels this build does not have
   Formulas formulas = Formulas::compiled;            ///< how plugins' formulas are computed; the bits are the same

@@ -73,7 +73,7 @@ void Executor::form() {
   }
   std::vector<std::unique_ptr<Group>> next;
   arena_bytes_ = 0;
-  for (auto& plan : execution_groups(planned, groups_, registry_, options_.workspace)) {
+  for (auto& plan : execution_groups(planned, groups_, registry_, options_.workspace, options_.machine)) {
     auto group = std::make_unique<Group>();
     group->plugin = plugins_.at(plan.descriptor->name).get();
     group->options = plan.descriptor->table.make(plan.settings);
@@ -147,15 +147,16 @@ void Executor::step(const StepInput& input) {
       for (const auto& [name, schedule] : group->plan.schedules) *find_option(values, name) = schedule(input.t);
       group->options = descriptor.table.make(values);
     }
-    const Step step(input.t, GradScale(input.grad_scale), group->options.get(), *descriptor.table.type,
-                    options_.formulas);
+    Step step(input.t, GradScale(input.grad_scale), group->options.get(), *descriptor.table.type, options_.formulas);
+    step.machine = &options_.machine;
     if (descriptor.needs_matrix()) {
       run_stacks(*group, input, step);
     } else {
       run_elements(*group, input, step);
     }
   }
-  const Step after(input.t, GradScale(input.grad_scale), nullptr, typeid(void), options_.formulas);
+  Step after(input.t, GradScale(input.grad_scale), nullptr, typeid(void), options_.formulas);
+  after.machine = &options_.machine;
   for (auto& phase : attached_) phase->run(communicator_, input.active, numbers_, after);
   put_back(input);
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/execution.h"
+#include "core/machine.h"
 #include "core/run/attached_phase.h"
 #include "core/run/block_stack.h"
 #include "core/run/communicator.h"
@@ -31,6 +32,7 @@ struct ExecutorOptions {
   std::int64_t workspace = default_workspace;  ///< bounds the bytes of a stack (at least one block)
   Formulas formulas = Formulas::compiled;
   std::vector<Attached> attached{};  ///< constraints, then monitors, in this order after all plugins
+  Machine machine{};                 ///< resolves what plugins call `auto`
 };
 
 /// Runs the phases of all plugins over blocks. What can be decided before a step is decided in form(): rates, pieces,

@@ -60,7 +60,9 @@ Planned plan_of(const Options& options, const Gpt& model, const switchyard::Regi
   auto plan = switchyard::make_plan(*spec, table, registry, planning);
   if (!plan) throw switchyard::SpecError(std::move(planning), sources);
   if (!plan->diagnostics.empty()) fmt::print(stderr, "{}", switchyard::render(plan->diagnostics, sources));
-  auto text = switchyard::plan_text(*plan, registry, table, {.spec_file = name, .model_file = "the GPT of train_gpt"});
+  auto text = switchyard::plan_text(
+      *plan, registry, table,
+      {.spec_file = name, .model_file = "the GPT of train_gpt", .machine = switchyard::this_machine()});
   return {std::move(*plan), std::move(text)};
 }
 

@@ -195,3 +195,31 @@ TEST_CASE("plan: a safetensors file is a model, whatever its name") {
   CHECK(cut.complains("SWY-3009"));
   CHECK(run({"plan", spec, "--model", folder.write("empty.safetensors", "")}).exit == 1);
 }
+
+TEST_CASE("plan: what `auto` becomes is told for the machine that is asked for, and no hash depends on it") {
+  const Gpt2 gpt;
+  const auto on = [&](const std::vector<std::string>& machine) {
+    std::vector<std::string> arguments = {"plan", gpt.spec, "--model", gpt.model};
+    arguments.insert(arguments.end(), machine.begin(), machine.end());
+    return run(arguments);
+  };
+  const auto plain = on({"--machine", "plain"});
+  const auto fast = on({"--machine", "bfloat16"});
+  REQUIRE(plain.exit == 0);
+  REQUIRE(fast.exit == 0);
+  CHECK(line_with(plain.out, "auto ").rfind("auto hidden: dtype auto -> float32: ", 0) == 0);
+  CHECK(line_with(fast.out, "auto ").rfind("auto hidden: dtype auto -> bfloat16: ", 0) == 0);
+  CHECK(line_with(plain.out, "stacks ") != line_with(fast.out, "stacks "));  // with temporaries
+  CHECK(line_with(plain.out, "hash ") == line_with(fast.out, "hash "));
+  const auto here = on({}).out;
+  CHECK(here == on({"--machine", "auto"}).out);
+  CHECK((line_with(here, "stacks ") == line_with(plain.out, "stacks ") ||
+         line_with(here, "stacks ") == line_with(fast.out, "stacks ")));
+  const auto json = [&](const char* machine) {
+    return run({"plan", gpt.spec, "--model", gpt.model, "--format", "json", "--machine", machine}).out;
+  };
+  CHECK(json("plain") == json("bfloat16"));
+  const auto wrong = on({"--machine", "bfloat"});
+  CHECK(wrong.exit == 2);
+  CHECK(wrong.complains("`bfloat` is not one of auto, plain, bfloat16; did you mean `bfloat16`?"));
+}

@@ -186,10 +186,3 @@ TEST_CASE("newton-schulz: misuse is refused") {
   o.norm_multiplier = 0;
   CHECK_THROWS_AS((void)orthogonalize(at::zeros({3, 3}), o), std::invalid_argument);
 }
-
-TEST_CASE("newton-schulz: the automatic dtype is never float16 and says why") {
-  const DtypeChoice choice = iteration_dtype_auto();
-  CHECK((choice.dtype == at::kBFloat16 || choice.dtype == at::kFloat));
-  CHECK(choice.why.find("AVX512_BF16") + 1 + choice.why.find("AMX") + 1 > 0);
-  if (choice.dtype == at::kBFloat16) CHECK(__builtin_cpu_supports("avx512f"));
-}

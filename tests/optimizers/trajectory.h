@@ -20,6 +20,7 @@ struct Training {
   double lr = 0.02;
   int steps = 5;
   std::vector<std::pair<std::string, Schedule>> schedules{};
+  Machine machine{};
 };
 
 inline at::Tensor first_param(at::IntArrayRef shape) { return portable(100, shape); }
@@ -38,7 +39,7 @@ inline std::vector<at::Tensor> trajectory(const Training& training, at::IntArray
                                 .parameters = {"p"},
                                 .options = training.options,
                                 .schedules = training.schedules}},
-                              training.lr, {{"p", param}}, registry);
+                              training.lr, {{"p", param}}, registry, {.machine = training.machine});
   std::vector<at::Tensor> out;
   for (int step = 1; step <= training.steps; ++step) {
     param.mutable_grad() = gradient_at(step, shape).to(dtype);

@@ -50,7 +50,7 @@ class Rewrite final : public Optimizer {
 };
 
 /// Gradient, parameter and momentum, and three copies in double precision for the dot product.
-std::int64_t scratch(std::int64_t out, std::int64_t in, Dtype work, const OptionValues&) {
+std::int64_t scratch(std::int64_t out, std::int64_t in, Dtype work, const OptionValues&, const Machine&) {
   return out * in * (3 * size_of(work) + 3 * 8) + 1024;
 }
 

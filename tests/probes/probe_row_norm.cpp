@@ -58,7 +58,7 @@ class RowNorm final : public Optimizer {
 };
 
 /// Double copies: the block, a square or the result, the result rescaled; and a few rows.
-std::int64_t scratch(std::int64_t out, std::int64_t in, Dtype, const OptionValues&) {
+std::int64_t scratch(std::int64_t out, std::int64_t in, Dtype, const OptionValues&, const Machine&) {
   return 8 * (3 * out * in + 5 * out) + 1024;
 }
 

@@ -67,7 +67,7 @@ class TwoSided final : public Optimizer {
 };
 
 /// Double copies: gradient, g, u and two products; both sides, each with its fresh gram, its identity and a quotient.
-std::int64_t scratch(std::int64_t out, std::int64_t in, Dtype, const OptionValues&) {
+std::int64_t scratch(std::int64_t out, std::int64_t in, Dtype, const OptionValues&, const Machine&) {
   return 8 * (5 * out * in + 4 * out * out + 4 * in * in) + 1024;
 }
 

@@ -30,6 +30,14 @@ MatrixView roles(std::size_t ndim) {
 
 }  // namespace
 
+std::vector<Machine> machines_of(const OptimizerDescriptor& descriptor) {
+  const Machine plain;
+  const auto other = machine_with("a unit");
+  const auto values = descriptor.table.defaults();
+  if (!descriptor.resolved || descriptor.resolved(values, plain) == descriptor.resolved(values, other)) return {plain};
+  return {plain, other};
+}
+
 at::Tensor values_for(std::uint64_t seed, const std::string& name, int step, const std::vector<std::int64_t>& shape) {
   auto random = testing::random_engine(seed * 1000003 + hash_of(name) + static_cast<std::uint64_t>(step + 1) * 7919);
   return testing::gaussian(shape, random, at::kDouble);
@@ -105,6 +113,7 @@ Bench::Bench(const Subject& subject, const Setup& setup, Communicator* communica
   options.host_copies = setup.host_copies;
   options.formulas = setup.formulas;
   options.attached = setup.attached;
+  options.machine = subject.machine;
   options.warn = [](const std::string&) {};
   optimizer_.emplace(plan_of(subject, setup, tensors_), tensors_, subject.registry, options);
 }
@@ -265,7 +274,8 @@ void all_laws(const Subject& subject) {
                          host_copies_change_no_bit,
                          replayed_formulas_change_no_bit,
                          views_equal_separate_parameters}) {
-    law(subject);
+    for (const auto& machine : machines_of(subject.descriptor))
+      law(Subject(subject.registry, subject.descriptor, machine));
   }
 }
 

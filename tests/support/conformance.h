@@ -26,12 +26,16 @@ namespace switchyard::conformance {
 
 /// The plugin under test, in the registry that it runs from.
 struct Subject {
-  Subject(const Registry& registry_, const OptimizerDescriptor& descriptor_)
-      : registry(registry_), descriptor(descriptor_) {}
+  Subject(const Registry& registry_, const OptimizerDescriptor& descriptor_, Machine machine_ = {})
+      : registry(registry_), descriptor(descriptor_), machine(std::move(machine_)) {}
   const Registry& registry;
   const OptimizerDescriptor& descriptor;
+  Machine machine;  ///< what resolves its options called `auto`; never the one that the tests run on
   bool matrix() const { return descriptor.needs_matrix(); }
 };
+
+/// The machines for which a plugin resolves its defaults differently: one where there is nothing to resolve.
+std::vector<Machine> machines_of(const OptimizerDescriptor& descriptor);
 
 /// One parameter of a model under test.
 struct Item {
@@ -161,8 +165,8 @@ void host_copies_change_no_bit(const Subject&);
 void replayed_formulas_change_no_bit(const Subject&);  // what is recorded of a formula is the formula
 void views_equal_separate_parameters(const Subject&);  // matrix plugins; nothing to check for others
 
-/// All of the above. Law 19 (a new process) needs a program of its own: tests/run/resume_test.cpp. 14 and 25 are about
-/// problems and constraints, not about plugins.
+/// All of the above, on each of machines_of(). Law 19 (a new process) needs a program of its own:
+/// tests/run/resume_test.cpp. 14 and 25 are about problems and constraints, not about plugins.
 void all_laws(const Subject&);
 
 }  // namespace switchyard::conformance

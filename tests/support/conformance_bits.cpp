@@ -74,7 +74,8 @@ void layout_changes_no_bit(const Subject& subject) {
       }
       tensors[i].tensor = odd.detach().set_requires_grad(true);
     }
-    ComposedOptimizer optimizer(plan_of(subject, setup, tensors), tensors, subject.registry);
+    ComposedOptimizer optimizer(plan_of(subject, setup, tensors), tensors, subject.registry,
+                                {.machine = subject.machine});
     Bench gradients(subject, setup);
     for (int step = 1; step <= setup.steps; ++step) {
       gradients.set_gradients(step);
@@ -154,8 +155,8 @@ void memory_stays_within_the_printed_workspace(const Subject& subject) {
     const auto& scratch = subject.descriptor.scratch;
     const auto& settings = bench.optimizer().plan().parameters[0].settings;
     const auto own = !scratch           ? 0
-                     : subject.matrix() ? scratch(64, 96, Dtype::float32, settings)
-                                        : scratch(64 * 96, 1, Dtype::float32, settings);
+                     : subject.matrix() ? scratch(64, 96, Dtype::float32, settings, subject.machine)
+                                        : scratch(64 * 96, 1, Dtype::float32, settings, subject.machine);
     CHECK((printed > own) == subject.matrix());
     CHECK(printed - own <= std::max(workspace, 2 * block));
     CHECK(watch->peak() <= printed + 4096);  // a few numbers besides

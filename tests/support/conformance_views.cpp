@@ -48,7 +48,8 @@ void views_equal_separate_parameters(const Subject& subject) {
         sources.push_back({test.name, test.view, block});
       }
     }
-    ComposedOptimizer optimizer(plan_of(subject, apart, tensors), tensors, subject.registry);
+    ComposedOptimizer optimizer(plan_of(subject, apart, tensors), tensors, subject.registry,
+                                {.machine = subject.machine});
     for (int step = 1; step <= setup.steps; ++step) {
       for (std::size_t i = 0; i < tensors.size(); ++i) {
         const auto& source = sources[i];
