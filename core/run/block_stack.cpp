@@ -1,10 +1,13 @@
 #include "core/run/block_stack.h"
 
 #include <ATen/ATen.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <functional>
 #include <numeric>
+
+#include "core/error.h"
 
 namespace switchyard {
 
@@ -36,7 +39,17 @@ struct StackLayout {
 
 void Arena::reserve(std::int64_t bytes) {
   if (bytes_.defined() && bytes_.numel() == bytes) return;
-  bytes_ = bytes == 0 ? at::Tensor() : at::empty({bytes}, at::TensorOptions().dtype(at::kByte));
+  bytes_ = at::Tensor();  // before the new one: they are not needed together
+  if (bytes == 0) return;
+  try {
+    bytes_ = at::empty({bytes}, at::TensorOptions().dtype(at::kByte));
+  } catch (const std::exception&) {
+    throw OptimizerError(
+        fmt::format("the stacks of a step need {} bytes at once, which this machine does not have: lower "
+                    "RunOptions::workspace (one "
+                    "block must fit)",
+                    bytes));
+  }
 }
 
 at::Tensor Arena::stack(std::int64_t offset, std::int64_t count, const std::vector<std::int64_t>& sizes,

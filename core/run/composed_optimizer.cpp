@@ -179,8 +179,10 @@ const GradCheck& ComposedOptimizer::Impl::agree(const std::exception_ptr& refusa
     throw;
   }
   if (check->refusals > 0) say_who_refuses(refusal, why);
-  if (!check->same_digest)
+  if (!check->same_digest) {
     same_on_all_ranks("plan (a write through groups() or set_lr must happen on every rank)", current_plan().plan_hash);
+    throw OptimizerError("ranks hold other options: a write through groups() or set_lr must happen on every rank");
+  }
   return *check;
 }
 

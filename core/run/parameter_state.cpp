@@ -330,7 +330,13 @@ std::vector<ParameterState> bind_parameters(const Plan& plan, const std::vector<
   exchange_rows(parameters, communicator);
   for (auto& parameter : parameters) {
     if (parameter.frozen()) continue;
-    allocate(parameter, communicator);
+    try {
+      allocate(parameter, communicator);
+    } catch (const c10::Error& error) {
+      throw InvalidParameterError(fmt::format("`{}`: the state that plugin `{}` keeps of it cannot be allocated: {}",
+                                              parameter.name(), parameter.planned.plugin,
+                                              error.what_without_backtrace()));
+    }
     place(parameter, host_copies);
     if (!parameter.master.defined()) continue;
     // Chunks of a shard may lie with another rank: that master is filled when they are first brought together.
