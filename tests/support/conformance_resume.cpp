@@ -305,7 +305,7 @@ void failing_rank_stops_all_until_they_load(const Subject& subject) {
     const auto rank = communicator.rank();
     const auto fuse = std::make_shared<Faulty::Fuse>();
     const auto registry = with_fuse(subject, fuse);
-    const Subject faulty(registry, *registry.find(subject.descriptor.name));
+    const Subject faulty(registry, *registry.find(subject.descriptor.name), subject.machine);
     Bench bench(faulty, setup, &communicator);
     bench.step(1);
     bench.optimizer().save(scratch.path("before"));
