@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <new>
 #include <stdexcept>
 #include <string>
 
@@ -55,10 +56,74 @@ To round_to(From x) {
       if (std::abs(static_cast<double>(f)) > std::abs(x)) f = std::nextafter(f, 0.0F);
       f = std::bit_cast<float>(std::bit_cast<std::uint32_t>(f) | 1U);
     }
-    return static_cast<To>(f);
+    return round_to<To>(f);
+  } else if constexpr (std::is_same_v<To, c10::BFloat16> && std::is_same_v<From, float>) {
+    // c10's own has a branch for NaN, which no compiler vectorises.
+    const auto bits = std::bit_cast<std::uint32_t>(x);
+    const std::uint32_t even = (bits + 0x7fffU + ((bits >> 16) & 1U)) >> 16;
+    const std::uint32_t kept = (bits & 0x7fffffffU) > 0x7f800000U ? 0x7fc0U : even;
+    return {static_cast<std::uint16_t>(kept), c10::BFloat16::from_bits()};
   } else {
     return static_cast<To>(x);
   }
+}
+
+/// The master where it rounds to the stored element, else the stored one.
+template <class C, class T>
+C adopted(C master, T stored) {
+  const auto held = static_cast<C>(static_cast<float>(stored));
+  return static_cast<C>(static_cast<float>(round_to<T>(master))) == held ? master : held;
+}
+
+/// y_i = x_i, rounded once where To is narrower. Compiled as formulas are: a conversion costs as much as one.
+template <class From, class To>
+__attribute__((always_inline)) inline void convert_loop(const From* x, std::int64_t x_stride, To* y,
+                                                        std::int64_t y_stride, std::int64_t n) {
+  if (x_stride == 1 && y_stride == 1) {
+    for (std::int64_t i = 0; i < n; ++i) y[i] = round_to<To>(x[i]);
+  } else {
+    for (std::int64_t i = 0; i < n; ++i) y[i * y_stride] = round_to<To>(x[i * x_stride]);
+  }
+}
+
+/// A row of masters, brought up to date with what is stored.
+template <class T, class C>
+__attribute__((always_inline)) inline void adopt_loop(const T* stored, std::int64_t stride, C* row, std::int64_t n) {
+  if (stride == 1) {
+    for (std::int64_t i = 0; i < n; ++i) row[i] = adopted(row[i], stored[i]);
+  } else {
+    for (std::int64_t i = 0; i < n; ++i) row[i] = adopted(row[i], stored[i * stride]);
+  }
+}
+
+#if defined(__x86_64__)
+template <class From, class To>
+__attribute__((target("avx2,fma"), flatten)) void convert_vectors(const From* x, std::int64_t x_stride, To* y,
+                                                                  std::int64_t y_stride, std::int64_t n) {
+  convert_loop(x, x_stride, y, y_stride, n);
+}
+template <class T, class C>
+__attribute__((target("avx2,fma"), flatten)) void adopt_vectors(const T* stored, std::int64_t stride, C* row,
+                                                                std::int64_t n) {
+  adopt_loop(stored, stride, row, n);
+}
+#endif
+
+template <class From, class To>
+void convert([[maybe_unused]] bool vectors, const From* x, std::int64_t x_stride, To* y, std::int64_t y_stride,
+             std::int64_t n) {
+#if defined(__x86_64__)
+  if (vectors) return convert_vectors(x, x_stride, y, y_stride, n);
+#endif
+  convert_loop(x, x_stride, y, y_stride, n);
+}
+
+template <class T, class C>
+void adopt([[maybe_unused]] bool vectors, const T* stored, std::int64_t stride, C* row, std::int64_t n) {
+#if defined(__x86_64__)
+  if (vectors) return adopt_vectors(stored, stride, row, n);
+#endif
+  adopt_loop(stored, stride, row, n);
 }
 
 /// The memory of an item's operands (and of stored tensors behind masters) as one iteration space: dimensions ordered
@@ -68,25 +133,27 @@ class Space {
   static constexpr std::size_t kSides = 2 * kMaxOperands;  // operands, then what is stored behind them
 
   Space(const ElementItem& item, const ElementCall& call) {
-    std::array<std::array<std::int64_t, kMaxAxes>, kSides> own{};
+    std::array<std::size_t, kSides> sides;
+    std::size_t count = 0;
     bool packed = true;
     for (std::size_t s = 0; s < kSides; ++s) {
       const auto* view = side(item, call, s);
-      if (view != nullptr && view->strides != nullptr) packed = false;
+      if (view == nullptr) continue;
+      sides[count++] = s;
+      packed = packed && view->strides == nullptr;
     }
+    const std::span<const std::size_t> used(sides.data(), count);
     if (packed) {
-      dimensions_ = 1;
-      sizes_[0] = item.numel;
-      for (auto& strides : strides_) strides[0] = 1;
+      one_dimension(item.numel, used);
       return;
     }
     if (item.sizes.size() > kMaxAxes) throw std::invalid_argument("elementwise: an item has too many dimensions");
     std::size_t lead = 0;
     while (lead + 1 < call.operands && call.access[lead] == Access::in) ++lead;
     if (call.access[lead] == Access::in) lead = 0;
-    for (std::size_t s = 0; s < kSides; ++s) {
+    std::array<std::array<std::int64_t, kMaxAxes>, kSides> own;
+    for (const auto s : used) {
       const auto* view = side(item, call, s);
-      if (view == nullptr) continue;
       std::int64_t inner = 1;
       for (auto d = item.sizes.size(); d-- > 0;) {
         own[s][d] = view->strides != nullptr ? view->strides[d] : inner;
@@ -94,28 +161,23 @@ class Space {
       }
     }
     std::array<std::size_t, kMaxAxes> order{};
-    std::size_t used = 0;
+    std::size_t axes = 0;
     for (std::size_t d = 0; d < item.sizes.size(); ++d) {
-      if (item.sizes[d] != 1) order[used++] = d;
+      if (item.sizes[d] != 1) order[axes++] = d;
     }
     // Insertion: few dimensions, no allocation, and equal strides keep their order.
-    for (std::size_t k = 1; k < used; ++k) {
+    for (std::size_t k = 1; k < axes; ++k) {
       for (auto j = k; j > 0 && own[lead][order[j - 1]] < own[lead][order[j]]; --j) std::swap(order[j - 1], order[j]);
     }
-    for (std::size_t k = 0; k < used; ++k) {
+    for (std::size_t k = 0; k < axes; ++k) {
       const auto d = order[k];
       bool merges = dimensions_ > 0;
-      for (std::size_t s = 0; merges && s < kSides; ++s)
-        merges = strides_[s][dimensions_ - 1] == own[s][d] * item.sizes[d];
+      for (const auto s : used) merges = merges && strides_[s][dimensions_ - 1] == own[s][d] * item.sizes[d];
       if (!merges) ++dimensions_;
       sizes_[dimensions_ - 1] = (merges ? sizes_[dimensions_ - 1] : 1) * item.sizes[d];
-      for (std::size_t s = 0; s < kSides; ++s) strides_[s][dimensions_ - 1] = own[s][d];
+      for (const auto s : used) strides_[s][dimensions_ - 1] = own[s][d];
     }
-    if (dimensions_ == 0) {  // a scalar, or all sizes 1
-      dimensions_ = 1;
-      sizes_[0] = 1;
-      for (auto& strides : strides_) strides[0] = 1;
-    }
+    if (dimensions_ == 0) one_dimension(1, used);  // a scalar, or all sizes 1
   }
 
   std::int64_t inner() const { return sizes_[dimensions_ - 1]; }
@@ -147,37 +209,64 @@ class Space {
   static const View* side(const ElementItem& item, const ElementCall& call, std::size_t s) {
     const auto operand = s % kMaxOperands;
     if (operand >= call.operands) return nullptr;
-    const auto& view = s < kMaxOperands ? item.operands[operand].view : item.operands[operand].stored;
-    return view ? &view : nullptr;
+    return s < kMaxOperands ? item.operands[operand].view : item.operands[operand].stored;
   }
 
-  std::array<std::int64_t, kMaxAxes> sizes_{};
-  std::array<std::array<std::int64_t, kMaxAxes>, kSides> strides_{};
+  void one_dimension(std::int64_t size, std::span<const std::size_t> used) {
+    dimensions_ = 1;
+    sizes_[0] = size;
+    for (const auto s : used) strides_[s][0] = 1;
+  }
+
+  // Filled as far as there are dimensions and sides: an item of one element must cost little.
+  std::array<std::int64_t, kMaxAxes> sizes_;
+  std::array<std::array<std::int64_t, kMaxAxes>, kSides> strides_;
   std::size_t dimensions_ = 0;
 };
 
 void check(const ElementItem& item, const ElementCall& call) {
+  std::int64_t chunk = 0;
   for (std::size_t k = 0; k < call.operands; ++k) {
-    const auto& [view, stored] = item.operands[k];
-    if (!view) refuse(k, "has no memory");
+    if (item.operands[k].view == nullptr || !*item.operands[k].view) refuse(k, "has no memory");
+    const auto& view = *item.operands[k].view;
+    const auto* stored = item.operands[k].stored;
     if (view.codec != Codec::none) {
       if (view.strides != nullptr || item.sizes.size() != 1 || view.scales == nullptr || view.chunk < 1 ||
           view.chunk > kMaxCodecChunk) {
         refuse(k, "is encoded, and is not packed and 1-D with chunks of 1 to 4096");
       }
+      if (chunk != 0 && view.chunk != chunk) refuse(k, "is encoded in other chunks than an operand before it");
+      chunk = view.chunk;
       continue;
     }
     if (!is_floating(view.dtype))
       refuse(k, std::string("has dtype ") + at::toString(view.dtype) + ", not a floating one");
-    if (stored && (view.dtype != at::ScalarType::Float ||
-                   (stored.dtype != at::ScalarType::BFloat16 && stored.dtype != at::ScalarType::Half))) {
+    if (stored != nullptr && (call.wide || view.dtype != at::ScalarType::Float ||
+                              (stored->dtype != at::ScalarType::BFloat16 && stored->dtype != at::ScalarType::Half))) {
       refuse(k, "is a master that is not float32, or of something that is not bfloat16 or float16");
     }
-    if (call.access[k] == Access::in || view.strides == nullptr) continue;
-    for (std::size_t d = 0; d < item.sizes.size(); ++d) {
-      if (item.sizes[d] > 1 && view.strides[d] == 0) refuse(k, "is written but expanded (stride 0)");
+    if (call.access[k] == Access::in) continue;
+    for (const auto* written : {&view, stored}) {
+      if (written == nullptr || written->strides == nullptr) continue;
+      for (std::size_t d = 0; d < item.sizes.size(); ++d) {
+        if (item.sizes[d] > 1 && written->strides[d] == 0) refuse(k, "is written but expanded (stride 0)");
+      }
     }
   }
+}
+
+template <class C>
+constexpr at::ScalarType type_of = std::is_same_v<C, float> ? at::ScalarType::Float : at::ScalarType::Double;
+
+/// Whether a formula can run on the operands' own memory, as one row.
+template <class C>
+bool plain(const ElementItem& item, const ElementCall& call) {
+  for (std::size_t k = 0; k < call.operands; ++k) {
+    const auto& [view, stored] = item.operands[k];
+    if (stored != nullptr || view->strides != nullptr || view->codec != Codec::none || view->dtype != type_of<C>)
+      return false;
+  }
+  return true;
 }
 
 /// One item's loads, formula and stores over [begin, end).
@@ -186,30 +275,30 @@ class Walk {
  public:
   Walk(const ElementItem& item, const ElementCall& call) : item_(item), call_(call), space_(item, call) {
     for (std::size_t k = 0; k < call.operands; ++k) {
-      if (item.operands[k].view.codec != Codec::none) codec_ = std::max(codec_, item.operands[k].view.chunk);
+      if (item.operands[k].view->codec != Codec::none) codec_ = item.operands[k].view->chunk;
     }
   }
 
   template <class Body>
   void run(std::int64_t begin, std::int64_t end, std::array<std::array<C, kBuffer>, kMaxOperands>& buffers,
            Body&& body) {
-    // Without conversions a stretch needs no cutting.
-    const bool all_direct = space_.one_stretch(begin, end - begin) && [&] {
-      for (std::size_t k = 0; k < call_.operands; ++k) {
-        if (!direct(k) || item_.operands[k].stored) return false;
-      }
-      return true;
-    }();
+    // Long stretches are not crossed, so that what lies there packed is used in place; without conversions they need no
+    // cutting either.
+    const bool by_stretch = space_.inner() >= kCut || space_.one_stretch(begin, end - begin);
+    bool all_direct = by_stretch;
+    for (std::size_t k = 0; k < call_.operands; ++k)
+      all_direct = all_direct && direct(k) && item_.operands[k].stored == nullptr;
     const auto step = codec_ > 0 ? codec_ * std::max<std::int64_t>(1, kChunk / codec_) : kChunk;
     for (auto at = begin; at < end;) {
-      const auto n = all_direct ? end - at : std::min(step, end - at);
-      const bool one = space_.one_stretch(at, n);
+      auto n = all_direct ? end - at : std::min(step, end - at);
+      if (by_stretch) n = std::min(n, space_.inner() - at % space_.inner());
+      const bool one = by_stretch || space_.one_stretch(at, n);
       std::array<void*, kMaxOperands> rows{};
       std::array<bool, kMaxOperands> in_place{};
       for (std::size_t k = 0; k < call_.operands; ++k) {
         // A master that is only read is not brought up to date in place.
-        in_place[k] = one && direct(k) && !(item_.operands[k].stored && call_.access[k] == Access::in);
-        rows[k] = in_place[k] ? static_cast<void*>(static_cast<C*>(item_.operands[k].view.data) + space_.offset(k, at))
+        in_place[k] = one && direct(k) && !(item_.operands[k].stored != nullptr && call_.access[k] == Access::in);
+        rows[k] = in_place[k] ? static_cast<void*>(static_cast<C*>(item_.operands[k].view->data) + space_.offset(k, at))
                               : static_cast<void*>(buffers[k].data());
         if (call_.access[k] != Access::out) load(k, at, n, static_cast<C*>(rows[k]), in_place[k]);
       }
@@ -223,13 +312,12 @@ class Walk {
 
  private:
   bool direct(std::size_t k) const {
-    const auto& view = item_.operands[k].view;
-    constexpr auto type = std::is_same_v<C, float> ? at::ScalarType::Float : at::ScalarType::Double;
-    return view.codec == Codec::none && view.dtype == type && (space_.stride(k) == 1 || item_.numel == 1);
+    const auto& view = *item_.operands[k].view;
+    return view.codec == Codec::none && view.dtype == type_of<C> && (space_.stride(k) == 1 || item_.numel == 1);
   }
 
   void load(std::size_t k, std::int64_t at, std::int64_t n, C* to, bool in_place) const {
-    const auto& [view, stored] = item_.operands[k];
+    const auto& view = *item_.operands[k].view;
     if (view.codec != Codec::none) {
       each_code_chunk(view, at, n, [&](std::uint8_t* codes, float& scale, std::int64_t from, std::int64_t length) {
         decode_absmax(codes, scale, to + from, length);
@@ -241,27 +329,18 @@ class Walk {
         const auto* data = static_cast<const T*>(view.data);
         const auto stride = space_.stride(k);
         space_.stretches(k, at, n, [&](std::int64_t offset, std::int64_t from, std::int64_t length) {
-          const T* x = data + offset;
-          if (stride == 1) {
-            for (std::int64_t i = 0; i < length; ++i) to[from + i] = static_cast<C>(x[i]);
-          } else {
-            for (std::int64_t i = 0; i < length; ++i) to[from + i] = static_cast<C>(x[i * stride]);
-          }
+          convert(call_.vectors, data + offset, stride, to + from, 1, length);
         });
       });
     }
-    if (!stored) return;
-    half(k, at, n, [&]<class T>(T* s, std::int64_t stride, std::int64_t from, std::int64_t length) {
-      for (std::int64_t i = 0; i < length; ++i) {
-        const auto held = static_cast<C>(static_cast<float>(s[i * stride]));
-        const auto rounded = static_cast<C>(static_cast<float>(round_to<T>(to[from + i])));
-        to[from + i] = rounded == held ? to[from + i] : held;
-      }
+    if (item_.operands[k].stored == nullptr) return;
+    half(k, at, n, [&]<class T>(const T* s, std::int64_t stride, std::int64_t from, std::int64_t length) {
+      adopt(call_.vectors, s, stride, to + from, length);
     });
   }
 
   void store(std::size_t k, std::int64_t at, std::int64_t n, const C* x, bool in_place) const {
-    const auto& [view, stored] = item_.operands[k];
+    const auto& view = *item_.operands[k].view;
     if (view.codec != Codec::none) {
       each_code_chunk(view, at, n, [&](std::uint8_t* codes, float& scale, std::int64_t from, std::int64_t length) {
         scale = encode_absmax(x + from, codes, length);
@@ -273,20 +352,20 @@ class Walk {
         auto* data = static_cast<T*>(view.data);
         const auto stride = space_.stride(k);
         space_.stretches(k, at, n, [&](std::int64_t offset, std::int64_t from, std::int64_t length) {
-          for (std::int64_t i = 0; i < length; ++i) data[offset + i * stride] = round_to<T>(x[from + i]);
+          convert(call_.vectors, x + from, 1, data + offset, stride, length);
         });
       });
     }
-    if (!stored) return;
+    if (item_.operands[k].stored == nullptr) return;
     half(k, at, n, [&]<class T>(T* s, std::int64_t stride, std::int64_t from, std::int64_t length) {
-      for (std::int64_t i = 0; i < length; ++i) s[i * stride] = round_to<T>(x[from + i]);
+      convert(call_.vectors, x + from, 1, s, stride, length);
     });
   }
 
   /// Calls visit(pointer, stride, from, length) over what is stored behind a master.
   template <class Visit>
   void half(std::size_t k, std::int64_t at, std::int64_t n, Visit&& visit) const {
-    const auto& stored = item_.operands[k].stored;
+    const auto& stored = *item_.operands[k].stored;
     const auto side = kMaxOperands + k;
     const auto each = [&]<class T>(T* data) {
       space_.stretches(side, at, n, [&](std::int64_t offset, std::int64_t from, std::int64_t length) {
@@ -318,7 +397,7 @@ class Walk {
 std::int64_t cut_unit(const ElementItem& item, const ElementCall& call) {
   std::int64_t unit = kCut;
   for (std::size_t k = 0; k < call.operands; ++k) {
-    const auto& view = item.operands[k].view;
+    const auto& view = *item.operands[k].view;
     if (view.codec != Codec::none) unit = view.chunk;
   }
   return unit;
@@ -356,13 +435,19 @@ void run_part(const ElementCall& call, std::int64_t first, std::int64_t last) {
       }
       made = i;
     }
-    Walk<C> walk(item, call);
-    if (call.replayed) {
-      walk.run(begin, end, buffers,
-               [&](void* const* rows, std::int64_t n) { replay.run(recording, rows, call.gain, n); });
+    const auto body = [&](void* const* rows, std::int64_t n) {
+      if (call.replayed) {
+        replay.run(recording, rows, call.gain, n);
+      } else {
+        call.loop(formula.data(), rows, call.gain, n);
+      }
+    };
+    if (plain<C>(item, call)) {
+      std::array<void*, kMaxOperands> rows;
+      for (std::size_t k = 0; k < call.operands; ++k) rows[k] = static_cast<C*>(item.operands[k].view->data) + begin;
+      body(rows.data(), end - begin);
     } else {
-      walk.run(begin, end, buffers,
-               [&](void* const* rows, std::int64_t n) { call.loop(formula.data(), rows, call.gain, n); });
+      Walk<C>(item, call).run(begin, end, buffers, body);
     }
   }
 }
@@ -395,6 +480,7 @@ void run_one(const ElementItem& item, Formula formula) {
     const ElementItem& item;
     Formula formula;
   } context{item, formula};
+  static_assert(sizeof(Formula) <= kFormulaBytes);
   ElementCall call;
   call.items = 1;
   call.operands = Accesses::size;
@@ -403,9 +489,12 @@ void run_one(const ElementItem& item, Formula formula) {
   call.numel = [](const void* c, std::size_t) { return static_cast<const Context*>(c)->item.numel; };
   call.describe = [](const void* c, std::size_t, ElementItem& out) { out = static_cast<const Context*>(c)->item; };
   call.same_numbers = [](const void*, std::size_t, std::size_t) { return true; };
-  call.make = [](const void*, std::size_t, void*) {};
+  call.make = [](const void* c, std::size_t, void* made) {
+    new (made) Formula(static_cast<const Context*>(c)->formula);
+  };
   call.wide = std::is_same_v<C, double>;
-  call.loop = detail::best_loop<C, -1, Accesses, Formula>();
+  call.vectors = has_vectors();
+  call.loop = detail::best_loop<C, -1, Accesses, Formula>(call.vectors);
   run(call);
 }
 
@@ -432,14 +521,23 @@ void run(const ElementCall& call) {
 
 void adopt_writes(const View& master, const View& stored, std::span<const std::int64_t> sizes, std::int64_t numel) {
   ElementItem item{sizes, numel, {}};
-  item.operands[0] = {master, stored};
-  run_one<float, detail::Accesses<Access::inout>>(item, [](float&) {});
+  item.operands[0] = {&master};
+  item.operands[1] = {&stored};
+  using Both = detail::Accesses<Access::inout, Access::in>;
+  if (master.dtype != at::ScalarType::Float) refuse(0, "is a master that is not float32");
+  if (stored.dtype == at::ScalarType::BFloat16) {
+    run_one<float, Both>(item, [](float& x, float held) { x = adopted(x, c10::BFloat16(held)); });
+  } else if (stored.dtype == at::ScalarType::Half) {
+    run_one<float, Both>(item, [](float& x, float held) { x = adopted(x, c10::Half(held)); });
+  } else {
+    refuse(1, "has a master and is not bfloat16 or float16");
+  }
 }
 
 void copy_elements(const View& from, const View& to, std::span<const std::int64_t> sizes, std::int64_t numel) {
   ElementItem item{sizes, numel, {}};
-  item.operands[0] = {from, {}};
-  item.operands[1] = {to, {}};
+  item.operands[0] = {&from};
+  item.operands[1] = {&to};
   const auto copy = [](auto x, auto& y) { y = x; };
   using Both = detail::Accesses<Access::in, Access::out>;
   if (from.dtype == at::ScalarType::Double) {

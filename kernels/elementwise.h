@@ -24,12 +24,13 @@ inline constexpr std::size_t kMaxAxes = 16;        ///< dimensions of an item
 
 enum class Access : std::uint8_t { in, out, inout };
 
-/// One operand of one item. `stored` is the half-precision tensor that `view` is the float32 master of: a load takes
-/// the master where it rounds to the stored element, else the stored one, which somebody else has written (also a NaN);
-/// a store writes the master and, rounded to nearest even once, the stored tensor.
+/// One operand of one item; what it points to outlives the call. `stored`, if not null, is the half-precision tensor
+/// that `view` is the float32 master of: a load takes the master where it rounds to the stored element, else the stored
+/// one, which somebody else has written (also a NaN); a store writes the master and, rounded to nearest even once, the
+/// stored tensor.
 struct ElementOperand {
-  View view;
-  View stored{};
+  const View* view = nullptr;
+  const View* stored = nullptr;
 };
 
 /// One item: operands of equal sizes.
@@ -45,6 +46,7 @@ struct ElementCall {
   std::size_t operands = 0;
   std::array<Access, kMaxOperands> access{};
   bool wide = false;      ///< compute in double, else in float
+  bool vectors = false;   ///< convert with has_vectors()'s instructions
   double gain = 1;        ///< what the first operand marked in the loop as scaled is multiplied by, rounded once
   bool replayed = false;  ///< interpret the recorded formula instead of running the compiled one
   const void* context = nullptr;
@@ -58,20 +60,30 @@ struct ElementCall {
 
 /// Runs a call on ATen's intra-op threads; allocates nothing (unless it is replayed). Operands: CPU memory; float32,
 /// float64, bfloat16 or float16 in any mix, any strides (an operand that is only read may be expanded), converted when
-/// read and rounded to nearest even once when written; or encoded (1-D, packed, float32 compute, chunks of at most
-/// 4096). Operands of one item must not overlap unless all are only read. Throws std::invalid_argument on other dtypes,
-/// expanded outputs and too many dimensions; nothing is written then.
+/// read and rounded to nearest even once when written; or encoded (1-D, packed, chunks of at most 4096, of one length
+/// in an item; decoded and encoded in float32). Operands of one item must not overlap unless all are only read. Throws
+/// std::invalid_argument on other dtypes, expanded outputs and too many dimensions; nothing is written then.
 void run(const ElementCall& call);
 
 /// True where loops compiled for AVX2 and FMA may run. They give the bits of the others.
 bool has_vectors();
 
-/// master_i <- stored_i where the master does not round to it.
+/// master_i <- stored_i where the master does not round to it (a NaN counts as such). `stored` is only read.
 void adopt_writes(const View& master, const View& stored, std::span<const std::int64_t> sizes, std::int64_t numel);
 /// to_i <- from_i, rounded once where `to` is narrower; neither is encoded.
 void copy_elements(const View& from, const View& to, std::span<const std::int64_t> sizes, std::int64_t numel);
 
 namespace detail {
+
+/// What a formula gets of an operand: what is only read it cannot assign.
+template <Access A, class C>
+__attribute__((always_inline)) inline auto& operand(C& value) {
+  if constexpr (A == Access::in) {
+    return std::as_const(value);
+  } else {
+    return value;
+  }
+}
 
 /// Calls formula(v0, v1, ...) for each of n elements; rows are packed. `Scaled` is the operand that is multiplied by
 /// gain, or -1.
@@ -84,7 +96,7 @@ __attribute__((always_inline)) inline void loop(const Formula& formula, void* co
   for (std::int64_t i = 0; i < n; ++i) {
     C v[sizeof...(I)] = {
         (Accesses::at(I) == Access::out ? C{} : (static_cast<int>(I) == Scaled ? g * row[I][i] : row[I][i]))...};
-    formula(v[I]...);
+    formula(operand<Accesses::at(I)>(v[I])...);
     ((Accesses::at(I) != Access::in ? static_cast<void>(row[I][i] = v[I]) : static_cast<void>(0)), ...);
   }
 }
@@ -112,9 +124,9 @@ __attribute__((target("avx2,fma"), flatten)) void vector_loop(const void* formul
 #endif
 
 template <class C, int Scaled, class Accesses, class Formula>
-auto best_loop() {
+auto best_loop([[maybe_unused]] bool vectors) {
 #if defined(__x86_64__)
-  if (has_vectors()) return &vector_loop<C, Scaled, Accesses, Formula>;
+  if (vectors) return &vector_loop<C, Scaled, Accesses, Formula>;
 #endif
   return &plain_loop<C, Scaled, Accesses, Formula>;
 }
@@ -151,6 +163,16 @@ inline C abs(C x) {
   } else {
     return __builtin_fabs(x);
   }
+}
+/// The larger one, b of equals; NaN if either is, as torch.maximum.
+template <std::floating_point C>
+inline C max(C a, C b) {
+  return a <= b || b != b ? b : a;
+}
+/// The smaller one, b of equals; NaN if either is, as torch.minimum.
+template <std::floating_point C>
+inline C min(C a, C b) {
+  return a >= b || b != b ? b : a;
 }
 /// 1, -1, or 0 for zeros and NaN.
 template <std::floating_point C>

@@ -69,10 +69,9 @@ class Recording {
 
 class Bool;
 
-/// A number while a formula is recorded.
+/// A number while a formula is recorded: always one that has been computed, as real(x) or an operand.
 class Value {
  public:
-  Value() = default;
   Value(Recording* recording, std::int32_t node) : recording_(recording), node_(node) {}
 
   std::int32_t node() const { return node_; }
@@ -88,8 +87,8 @@ class Value {
   Value& operator/=(Value b) { return *this = make(Operation::divide, b); }
 
  private:
-  Recording* recording_ = nullptr;
-  std::int32_t node_ = -1;
+  Recording* recording_;
+  std::int32_t node_;
 };
 
 /// A condition while a formula is recorded. It does not convert to bool.
@@ -133,6 +132,8 @@ inline Value select(Bool condition, Value yes, Value no) {
 }
 /// A choice that the formula's own options make: it is not recorded.
 inline Value select(bool condition, Value yes, Value no) { return condition ? yes : no; }
+inline Value max(Value a, Value b) { return select(a <= b || b != b, b, a); }
+inline Value min(Value a, Value b) { return select(a >= b || b != b, b, a); }
 inline Value sign(Value x) {
   auto& record = *x.recording();
   const Value zero(&record, record.add_scalar(0));

@@ -61,7 +61,7 @@ constexpr const char* suggested = R"json({
 /// and with amsgrad the larger of v and what it has been so far, where a NaN wins.
 template <class Real>
 auto moments_of(const AdamWOptions& o, Real real) {
-  const bool small = std::abs(static_cast<float>(1 - o.betas[0])) < 0.5F;
+  const bool small = real.rounded(1 - o.betas[0]) < 0.5;
   const auto w = real(1 - o.betas[0]);
   const auto weight = small ? w : -(real(1) - w);
   const auto c = real(1 - o.betas[1]), b2 = real(o.betas[1]), sense = real(o.maximize ? -1 : 1);
@@ -69,7 +69,7 @@ auto moments_of(const AdamWOptions& o, Real real) {
     const auto g = sense * given;
     m = fma(weight, g - m, select(small, m, g));
     v = fma(c * g, g, v * b2);
-    ((top = select(v <= top || top != top, top, v)), ...);
+    ((top = max(v, top)), ...);
   };
 }
 

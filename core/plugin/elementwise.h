@@ -26,9 +26,10 @@
 ///
 /// The outer function is called once for pieces with equal numbers: real(x) is x rounded once to the compute type
 /// (float32; float64 for float64 parameters). The inner one is straight-line arithmetic on one element: + - * /,
-/// fma, sqrt, abs, sign, comparisons, && || ! and select(condition, yes, no); each operation rounds once. A branch on
-/// an element's value does not compile (for the same reason Formulas::replayed works: it is also called with values
-/// that write down what is done to them); a branch on an option does, in the outer function or on a captured bool.
+/// fma, sqrt, abs, min, max, sign, comparisons, && || ! and select(condition, yes, no); each operation rounds once. A
+/// branch on an element's value does not compile (for the same reason Formulas::replayed works: it is also called with
+/// values that write down what is done to them); a branch on an option does, in the outer function or on a captured
+/// bool. Where it depends on a number as the formula sees it, real.rounded(x) is that number.
 ///
 /// What no plugin writes: g comes multiplied by the step's grad_scale; values are converted to the compute type when
 /// read and rounded once when written; a master is brought up to date when read, and rounded into the stored parameter
@@ -37,6 +38,8 @@ namespace switchyard {
 
 using kernels::abs;
 using kernels::fma;
+using kernels::max;
+using kernels::min;
 using kernels::select;
 using kernels::sign;
 using kernels::sqrt;
@@ -71,16 +74,14 @@ constexpr Operand<What, kernels::Access::in> in(What what) {
 }
 template <class What>
 constexpr Operand<What, kernels::Access::inout> inout(What what) {
-  static_assert(!std::is_same_v<What, GradOperand>,
-                "gradients are the caller's: a formula reads them and never writes");
   return {what};
 }
 template <class What>
 constexpr Operand<What, kernels::Access::out> out(What what) {
-  static_assert(!std::is_same_v<What, GradOperand>,
-                "gradients are the caller's: a formula reads them and never writes");
   return {what};
 }
+void inout(GradOperand) = delete;  // gradients are the caller's: a formula reads them and never writes
+void out(GradOperand) = delete;    // gradients are the caller's: a formula reads them and never writes
 template <class... O>
 constexpr std::tuple<O...> operands(O... operand) {
   static_assert(sizeof...(O) >= 1 && sizeof...(O) <= kernels::kMaxOperands, "a formula has 1 to 8 operands");
@@ -93,27 +94,31 @@ namespace detail {
 template <class C>
 struct Real {
   C operator()(double x) const { return static_cast<C>(x); }
+  static double rounded(double x) { return static_cast<double>(static_cast<C>(x)); }
 };
 template <>
 struct Real<kernels::Value> {
   kernels::Recording* recording;
+  bool wide;
   kernels::Value operator()(double x) const { return {recording, recording->add_scalar(x)}; }
+  double rounded(double x) const { return wide ? x : Real<float>::rounded(x); }
 };
 
 inline kernels::ElementOperand operand_of(const Piece& piece, std::size_t, ParamOperand) {
-  return {piece.param, piece.stored};
+  return {&piece.param, piece.stored ? &piece.stored : nullptr};
 }
-inline kernels::ElementOperand operand_of(const Piece& piece, std::size_t, GradOperand) { return {piece.grad}; }
-inline kernels::ElementOperand operand_of(const Piece& piece, std::size_t, WorkOperand) { return {piece.work}; }
+inline kernels::ElementOperand operand_of(const Piece& piece, std::size_t, GradOperand) { return {&piece.grad}; }
+inline kernels::ElementOperand operand_of(const Piece& piece, std::size_t, WorkOperand) { return {&piece.work}; }
 inline kernels::ElementOperand operand_of(const Piece& piece, std::size_t, StateOperand state) {
   if (state.index >= piece.state.size() || !piece.state[state.index]) {
     throw std::logic_error("a formula asks for state " + std::to_string(state.index) +
                            ", which does not exist here: is it declared, active, and not an owner's?");
   }
-  return {piece.state[state.index]};
+  return {&piece.state[state.index]};
 }
 inline kernels::ElementOperand operand_of(const Piece&, std::size_t index, ExtraOperand extra) {
-  return {extra.views[index]};
+  if (index >= extra.views.size()) throw std::logic_error("a formula has fewer extra views than pieces");
+  return {&extra.views[index]};
 }
 
 template <class... O>
@@ -129,6 +134,7 @@ struct ElementContext {
   Pieces pieces;
   const Make* make;
   std::tuple<O...> operands;
+  bool wide;
 
   static const ElementContext& of(const void* context) { return *static_cast<const ElementContext*>(context); }
 
@@ -146,12 +152,12 @@ struct ElementContext {
   static void record_with(const ElementContext& self, std::size_t item, kernels::Recording& out,
                           std::index_sequence<I...>) {
     out.scaled = scaled_operand<O...>();
-    const auto formula = (*self.make)(self.pieces[item].at, Real<kernels::Value>{&out});
+    const auto formula = (*self.make)(self.pieces[item].at, Real<kernels::Value>{&out, self.wide});
     // An operand that is only written starts as zero, as in the compiled loop.
     kernels::Value values[sizeof...(I)] = {
         {&out, O::access == kernels::Access::out ? out.add_scalar(0)
                                                  : out.add(kernels::Operation::load, static_cast<std::int32_t>(I))}...};
-    formula(values[I]...);
+    formula(kernels::detail::operand<O::access>(values[I])...);
     ((O::access != kernels::Access::in ? out.add_store(static_cast<std::int32_t>(I), values[I].node())
                                        : static_cast<void>(0)),
      ...);
@@ -181,12 +187,14 @@ void elementwise(Pieces pieces, const Step& step, const std::tuple<O...>& operan
   using Context = detail::ElementContext<Make, O...>;
   using Accesses = kernels::detail::Accesses<O::access...>;
   constexpr int scaled = detail::scaled_operand<O...>();
-  const Context context{pieces, &make, operands};
+  const Context context{pieces, &make, operands, pieces.front().param.dtype == at::kDouble};
+  const bool vectors = step.formulas != Formulas::portable && kernels::has_vectors();
   kernels::ElementCall call;
   call.items = pieces.size();
   call.operands = sizeof...(O);
   call.access = {O::access...};
-  call.wide = pieces.front().param.dtype == at::kDouble;
+  call.wide = context.wide;
+  call.vectors = vectors;
   call.gain = static_cast<double>(step.grad_scale);
   call.replayed = step.formulas == Formulas::replayed;
   call.context = &context;
@@ -201,11 +209,11 @@ void elementwise(Pieces pieces, const Step& step, const std::tuple<O...>& operan
   if (call.wide) {
     using Formula = decltype(make(Numbers{}, detail::Real<double>{}));
     call.make = &Context::template make_formula<double>;
-    call.loop = kernels::detail::best_loop<double, scaled, Accesses, Formula>();
+    call.loop = kernels::detail::best_loop<double, scaled, Accesses, Formula>(vectors);
   } else {
     using Formula = decltype(make(Numbers{}, detail::Real<float>{}));
     call.make = &Context::template make_formula<float>;
-    call.loop = kernels::detail::best_loop<float, scaled, Accesses, Formula>();
+    call.loop = kernels::detail::best_loop<float, scaled, Accesses, Formula>(vectors);
   }
   kernels::run(call);
 }

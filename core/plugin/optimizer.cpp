@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <stdexcept>
+
 #include "core/error.h"
 #include "core/plugin/elementwise.h"
 
@@ -13,6 +15,7 @@ void Step::wrong_options(const std::type_info& asked, const std::type_info& ther
 }
 
 at::Tensor Piece::tensor(const kernels::View& view) const {
+  if (!view) throw std::logic_error("a plugin asks for a tensor over memory that its piece does not have");
   const at::IntArrayRef shape(sizes.data(), sizes.size());
   const auto options = at::TensorOptions().dtype(view.codec == kernels::Codec::none ? view.dtype : at::kByte);
   if (view.strides == nullptr) return at::from_blob(view.data, shape, options);

@@ -40,9 +40,10 @@ class GradScale {
   double value_;
 };
 
-/// How elementwise() computes a formula. Both give the same bits.
+/// How elementwise() computes a formula. All give the same bits.
 enum class Formulas : std::uint8_t {
-  compiled,  ///< as the compiler made it
+  compiled,  ///< as the compiler made it, for this processor's vectors where it has them
+  portable,  ///< the same for any processor; for tests
   replayed,  ///< recorded once as a list of operations, then interpreted: what a device would compile; for tests
 };
 

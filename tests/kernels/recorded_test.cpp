@@ -35,8 +35,8 @@ static_assert(mixes<float> && !mixes<Value>);
 template <class C, class F>
 void compare(const char* what, const std::vector<double>& values, F&& f) {
   Recording recording;
-  Value x[3];
-  for (std::int32_t i = 0; i < 3; ++i) x[i] = {&recording, recording.add(Operation::load, i)};
+  const auto load = [&](std::int32_t i) { return Value(&recording, recording.add(Operation::load, i)); };
+  const Value x[] = {load(0), load(1), load(2)};
   recording.add_store(3, f(x[0], x[1], x[2]).node());
   std::vector<C> a, b, c;
   for (const auto u : values) {
@@ -79,6 +79,8 @@ void all_operations() {
   compare<C>("a * b + c", values, [](auto a, auto b, auto c) { return a * b + c; });
   compare<C>("sqrt", values, [](auto a, auto, auto) { return sqrt(a); });
   compare<C>("abs", values, [](auto a, auto, auto) { return abs(a); });
+  compare<C>("min", values, [](auto a, auto b, auto) { return min(a, b); });
+  compare<C>("max", values, [](auto a, auto b, auto) { return max(a, b); });
   compare<C>("sign", values, [](auto a, auto, auto) { return sign(a); });
   compare<C>("<", values, [](auto a, auto b, auto c) { return select(a < b, b, c); });
   compare<C>(">", values, [](auto a, auto b, auto c) { return select(a > b, b, c); });

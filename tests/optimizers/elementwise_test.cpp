@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <doctest/doctest.h>
 
+#include <bit>
 #include <cmath>
 #include <deque>
 
@@ -15,6 +16,22 @@ using testing::HandMadePiece;
 using testing::same_bits;
 
 namespace {
+
+// The caller's gradients: no formula can be given a way to write them, and what is read only it cannot assign.
+template <class What>
+constexpr bool writes = requires(What what) {
+  inout(what);
+}
+|| requires(What what) { out(what); };
+static_assert(writes<ParamOperand> && writes<WorkOperand> && writes<StateOperand> && !writes<GradOperand>);
+static_assert(
+    std::is_same_v<decltype(kernels::detail::operand<kernels::Access::in>(std::declval<float&>())), const float&>);
+
+constexpr Formulas kAllFormulas[] = {Formulas::compiled, Formulas::portable, Formulas::replayed};
+
+std::string name_of(Formulas formulas) {
+  return formulas == Formulas::compiled ? "compiled" : formulas == Formulas::portable ? "portable" : "replayed";
+}
 
 Step step_of(double grad_scale = 1, Formulas formulas = Formulas::compiled) {
   return Step(0, GradScale(grad_scale), nullptr, typeid(void), formulas);
@@ -64,6 +81,11 @@ at::Tensor relaid(const at::Tensor& t, int how) {
       wide.back() = 2 * wide.back() + 3;
       return at::empty(wide, t.options()).slice(-1, 1, 1 + 2 * t.size(-1), 2).copy_(t);
     }
+    case 4: {
+      std::vector<std::int64_t> wide(t.sizes().begin(), t.sizes().end());
+      wide.back() += 3;
+      return at::empty(wide, t.options()).narrow(-1, 1, t.size(-1)).copy_(t);  // rows with something between them
+    }
     default:
       return at::stack({t, t}, 0).select(0, 1);
   }
@@ -76,11 +98,11 @@ TEST_CASE("elementwise: equals ATen's own arithmetic, element by element") {
   for (const std::int64_t n : {1, 7, 63, 64, 65, 1000, 4097, 100003}) {
     const auto p = gaussian({n}, random), g = gaussian({n}, random), m = gaussian({n}, random);
     const auto expected = mixed_by_aten(p, g, m, 0.25F);
-    for (const auto formulas : {Formulas::compiled, Formulas::replayed}) {
+    for (const auto formulas : kAllFormulas) {
       const auto param = p.clone(), state = m.clone(), work = at::empty({n});
       HandMadePiece made(param, {}, g, work, {state}, {.lr = 0.25});
       mix(made.pieces(), step_of(1, formulas));
-      INFO("elements ", n, std::string(formulas == Formulas::replayed ? ", replayed" : ""));
+      INFO("elements ", n, ", ", name_of(formulas));
       CHECK(same_bits(state, expected.state));
       CHECK(same_bits(work, expected.work));
       CHECK(same_bits(param, expected.param));
@@ -90,19 +112,21 @@ TEST_CASE("elementwise: equals ATen's own arithmetic, element by element") {
 
 TEST_CASE("elementwise: bits depend on no layout or dtype of any operand") {
   auto random = testing::random_engine(3);
-  for (const auto& sizes :
-       std::vector<std::vector<std::int64_t>>{{1}, {7}, {1024}, {5, 7}, {3, 1, 11}, {70, 33}, {4, 300, 5}, {1, 2049}}) {
+  for (const auto& sizes : std::vector<std::vector<std::int64_t>>{
+           {1}, {7}, {1024}, {5, 7}, {3, 1, 11}, {70, 33}, {4, 300, 5}, {1, 2049}, {5, 1500}}) {
     for (const auto type : {at::kFloat, at::kBFloat16, at::kHalf}) {
       const auto p = gaussian(sizes, random, type), g = gaussian(sizes, random, type), m = gaussian(sizes, random);
       const auto param = p.clone(), state = m.clone(), work = at::empty(sizes);
       HandMadePiece made(param, {}, g, work, {state}, {.lr = 0.1});
       mix(made.pieces(), step_of());
-      for (int how = 0; how < 5; ++how) {
-        for (int other = 0; other < 5; ++other) {
+      for (int how = 0; how < 6; ++how) {
+        for (int other = 0; other < 6; ++other) {
           const auto param2 = relaid(p, how), state2 = relaid(m, other), work2 = relaid(at::zeros(sizes), how);
           HandMadePiece again(param2, {}, relaid(g, other), work2, {state2}, {.lr = 0.1});
-          mix(again.pieces(), step_of(1, other == 3 ? Formulas::replayed : Formulas::compiled));
-          INFO("sizes ", sizes.size(), " x ", sizes[0], ", layouts ", how, " and ", other, ", ", c10::toString(type));
+          const auto formulas = kAllFormulas[(how + other) % 3];
+          mix(again.pieces(), step_of(1, formulas));
+          INFO("sizes ", sizes.size(), " x ", sizes[0], ", layouts ", how, " and ", other, ", ", c10::toString(type),
+               ", ", name_of(formulas));
           CHECK(same_bits(param2, param));
           CHECK(same_bits(state2, state));
           CHECK(same_bits(work2, work));
@@ -167,7 +191,7 @@ TEST_CASE("elementwise: the gradient is multiplied by grad_scale, rounded once, 
   const auto g = gaussian({70}, random);
   const auto before = g.clone(), p = at::zeros({70});
   HandMadePiece made(p, {}, g, {}, {}, {});
-  for (const auto formulas : {Formulas::compiled, Formulas::replayed}) {
+  for (const auto formulas : kAllFormulas) {
     elementwise(made.pieces(), step_of(0.1, formulas), operands(out(piece::param), in(piece::grad)),
                 [](const Numbers&, auto) { return [](auto& to, auto x) { to = x; }; });
     CHECK(same_bits(p, before.mul(static_cast<float>(0.1))));
@@ -178,7 +202,8 @@ TEST_CASE("elementwise: the gradient is multiplied by grad_scale, rounded once, 
 TEST_CASE("elementwise: a master keeps its extra bits, takes what others wrote, and is rounded into the parameter") {
   auto random = testing::random_engine(6);
   for (const auto half : {at::kBFloat16, at::kHalf}) {
-    for (const bool turned : {false, true}) {
+    for (const auto formulas : {Formulas::compiled, Formulas::portable}) {
+      const bool turned = formulas == Formulas::portable;
       const auto start = gaussian({37, 29}, random);
       auto stored = start.to(half);
       const auto master = start.clone();
@@ -190,7 +215,7 @@ TEST_CASE("elementwise: a master keeps its extra bits, takes what others wrote, 
       }
       if (turned) stored = stored.t().contiguous().t();
       HandMadePiece made(master, stored, {}, {}, {}, {});
-      elementwise(made.pieces(), step_of(), operands(inout(piece::param)), [](const Numbers&, auto real) {
+      elementwise(made.pieces(), step_of(1, formulas), operands(inout(piece::param)), [](const Numbers&, auto real) {
         const auto one = real(1);
         return [=](auto& p) { p = p + one; };
       });
@@ -253,6 +278,47 @@ TEST_CASE("elementwise: encoded state is decoded and encoded chunk by chunk, wha
   }
 }
 
+TEST_CASE("elementwise: bringing a master up to date leaves the stored parameter alone") {
+  for (const auto half : {at::kBFloat16, at::kHalf}) {
+    // A zero of the other sign and a NaN with a payload: rounding the master over them would show.
+    const auto stored = at::zeros({3}, half);
+    auto* bits = static_cast<std::uint16_t*>(stored.mutable_data_ptr());
+    bits[1] = 0xffc1;
+    bits[2] = 0x3c00;
+    const auto before = stored.clone(), master = at::tensor({-0.0F, 2.0F, 5.0F});
+    HandMadePiece made(master, stored, {}, {}, {}, {});
+    const auto value = made.piece().parameter();
+    CHECK(same_bits(stored, before));
+    CHECK(same_bits(value[0], at::scalar_tensor(-0.0F)));
+    CHECK(std::isnan(value[1].item<float>()));
+    CHECK(same_bits(value[2], stored[2].to(at::kFloat)));
+  }
+  const auto wide = at::zeros({2}, at::kDouble), narrow = at::zeros({2}), half = at::zeros({2}, at::kHalf);
+  HandMadePiece double_master(wide, half, {}, {}, {}, {}), float_stored(narrow, at::zeros({2}), {}, {}, {}, {});
+  CHECK_THROWS_AS(double_master.piece().parameter(), std::invalid_argument);
+  CHECK_THROWS_AS(float_stored.piece().parameter(), std::invalid_argument);
+}
+
+TEST_CASE("elementwise: bfloat16 is rounded as c10 rounds it, ties, overflow and NaNs included") {
+  std::vector<float> values;
+  for (std::uint32_t high = 0; high < 0x10000; high += 7) {
+    for (const std::uint32_t low : {0x0U, 0x1U, 0x7fffU, 0x8000U, 0x8001U, 0xffffU})
+      values.push_back(std::bit_cast<float>(high << 16 | low));
+  }
+  const auto n = static_cast<std::int64_t>(values.size());
+  const auto from = at::from_blob(values.data(), {n}), to = at::zeros({n}, at::kBFloat16);
+  HandMadePiece made(from, {}, {}, to, {}, {});
+  for (const auto formulas : kAllFormulas) {
+    to.zero_();
+    elementwise(made.pieces(), step_of(1, formulas), operands(in(piece::param), out(piece::work)),
+                [](const Numbers&, auto) { return [](auto x, auto& y) { y = x; }; });
+    std::int64_t wrong = 0;
+    for (std::int64_t i = 0; i < n; ++i)
+      wrong += to.const_data_ptr<c10::BFloat16>()[i].x != c10::BFloat16(values[static_cast<std::size_t>(i)]).x;
+    CHECK(wrong == 0);
+  }
+}
+
 TEST_CASE("elementwise: double work is rounded to the half types once") {
   // Exactly between two bfloat16 values but for a bit far below float's last place.
   const auto wide = at::full({3}, 1.0 + 0x1p-8 + 0x1p-40, at::kDouble);
@@ -278,6 +344,27 @@ TEST_CASE("elementwise: misuse is refused before anything is written") {
   HandMadePiece nothing(p, {}, {}, {}, {}, {});
   CHECK_THROWS_AS(elementwise(nothing.pieces(), step_of(), operands(inout(piece::param), in(piece::grad)), one),
                   std::invalid_argument);
+  // Two encoded operands whose chunks do not line up, and one that is not 1-D.
+  const auto codes = at::full({8}, 128, at::kByte);
+  const auto scales = at::zeros({8});
+  std::vector<kernels::View> coded(2);
+  for (std::size_t k = 0; k < 2; ++k) {
+    coded[k] = {codes.mutable_data_ptr(),         at::kByte,     nullptr, kernels::Codec::absmax_u8,
+                scales.mutable_data_ptr<float>(), k == 0 ? 2 : 4};
+  }
+  for (const bool flat : {true, false}) {
+    HandMadePiece encoded(flat ? at::zeros({8}) : at::zeros({2, 4}), {}, {}, {}, {}, {});
+    encoded.piece().state = coded;
+    const auto both = flat ? std::size_t{1} : std::size_t{0};
+    CHECK_THROWS_AS(
+        elementwise(encoded.pieces(), step_of(), operands(inout(piece::state(0)), in(piece::state(both))), one),
+        std::invalid_argument);
+    CHECK(codes.eq(128).all().item<bool>());
+  }
+  HandMadePiece lone(p, {}, at::zeros({3}), {}, {}, {});
+  CHECK_THROWS_AS(elementwise(lone.pieces(), step_of(), operands(inout(piece::param), in(piece::extra({}))), one),
+                  std::logic_error);
+  CHECK_THROWS_AS(lone.piece().tensor(lone.piece().work), std::logic_error);
   const auto expanded = at::zeros({1}).expand({3});
   HandMadePiece shared(expanded, {}, at::zeros({3}), {}, {}, {});
   CHECK_THROWS_AS(elementwise(shared.pieces(), step_of(), operands(inout(piece::param), in(piece::grad)), one),

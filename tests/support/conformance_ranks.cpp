@@ -71,9 +71,12 @@ void replayed_formulas_change_no_bit(const Subject& subject) {
     setup.items = small_items(subject, dtype);
     setup.clip = 1.0;
     const auto compiled = run(subject, setup);
-    setup.formulas = Formulas::replayed;
-    INFO("plugin ", subject.descriptor.name, ", dtype ", c10::toString(dtype));
-    CHECK(first_difference(run(subject, setup), compiled) == "");
+    for (const auto formulas : {Formulas::replayed, Formulas::portable}) {
+      setup.formulas = formulas;
+      INFO("plugin ", subject.descriptor.name, ", dtype ", c10::toString(dtype), ", formulas ",
+           std::string(formulas == Formulas::replayed ? "replayed" : "portable"));
+      CHECK(first_difference(run(subject, setup), compiled) == "");
+    }
   }
 }
 
