@@ -13,3 +13,13 @@ foreach(bench ${benches})
     switchyard_use_torch(bench_${name})
   endif()
 endforeach()
+
+# Our side of bench/step.py: loaded by Python beside its own torch, which must be the LibTorch that this is built with.
+add_library(bench_step SHARED EXCLUDE_FROM_ALL ${PROJECT_SOURCE_DIR}/bench/step_library.cpp)
+target_link_libraries(bench_step PRIVATE switchyard)
+switchyard_use_torch(bench_step)
+
+# What ./dev instructions counts; needs valgrind's headers.
+add_executable(step_instructions EXCLUDE_FROM_ALL ${PROJECT_SOURCE_DIR}/bench/step_instructions.cpp)
+target_link_libraries(step_instructions PRIVATE switchyard)
+switchyard_use_torch(step_instructions)

@@ -18,8 +18,10 @@ endif()
 
 # -fPIC everywhere, programs too: gcc refuses a precompiled header made with -fPIC in a -fPIE compilation.
 # -ffp-contract=off: a fused multiply-add where the source has none would make bits depend on the optimization level.
+# -fno-math-errno, -fno-trapping-math: sqrt may not set errno, nor a comparison trap, or no loop with them is vectorised;
+# they change no result.
 # -fopenmp: without it at::parallel_for silently runs on one thread. Fuzzers have no tensors, and clang no omp.h.
-switchyard_cxx_options(-fPIC -ffp-contract=off)
+switchyard_cxx_options(-fPIC -ffp-contract=off -fno-math-errno -fno-trapping-math)
 if(NOT SWITCHYARD_FUZZERS)
   switchyard_cxx_options(-fopenmp)
   add_link_options(-fopenmp)

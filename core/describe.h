@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <tuple>
 #include <type_traits>
+#include <typeinfo>
 #include <utility>
 
 #include "core/option.h"
@@ -122,6 +123,7 @@ constexpr auto options(Option<T, M>... entries) {
 struct OptionTable {
   std::vector<OptionInfo> options;
   std::function<std::shared_ptr<const void>(const OptionValues&)> make;
+  const std::type_info* type = nullptr;  ///< of what `make` makes
 
   const OptionInfo* find(std::string_view name) const;
   std::vector<std::string> names() const;
@@ -200,6 +202,7 @@ template <class T>
 OptionTable option_table() {
   OptionTable table;
   std::apply([&](const auto&... entry) { (table.options.push_back(detail::to_info(entry)), ...); }, describe(of<T>{}));
+  table.type = &typeid(T);
   table.make = [](const OptionValues& values) -> std::shared_ptr<const void> {
     auto made = std::make_shared<T>();
     std::apply(

@@ -142,13 +142,15 @@ std::vector<ExecutionGroup> execution_groups(const std::vector<const PlannedPara
 
 Workspace peak_workspace(const std::vector<ExecutionGroup>& groups) {
   Workspace most;
+  std::int64_t scratch = 0;
   for (const auto& group : groups) {
-    most.peak = std::max(most.peak, group.scratch);
+    scratch = std::max(scratch, group.scratch);
     for (const auto& batch : group.batches) {
       most.stack = std::max(most.stack, batch.bytes);
-      most.peak = std::max(most.peak, batch.bytes + batch.scratch);
+      scratch = std::max(scratch, batch.scratch);
     }
   }
+  most.peak = most.stack + scratch;
   return most;
 }
 

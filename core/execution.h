@@ -46,8 +46,8 @@ constexpr std::int64_t default_workspace = std::int64_t{256} << 20;
 
 /// What a step holds at once besides state, on one rank.
 struct Workspace {
-  std::int64_t stack = 0;  ///< bytes of the largest stack; at most the bound, or one block
-  std::int64_t peak = 0;   ///< most bytes of a stack and its plugin's temporaries
+  std::int64_t stack = 0;  ///< bytes of the largest stack, in memory that is kept; at most the bound, or one block
+  std::int64_t peak = 0;   ///< these and the most that a plugin's temporaries take
 };
 Workspace peak_workspace(const std::vector<ExecutionGroup>& groups);
 

@@ -123,6 +123,10 @@ void describe_parts(PlannedParameter& parameter, const OptimizerDescriptor& desc
 /// One line a trained parameter, by key: key, shape, dtype, plugin, state version, slots, blocks. Free of the order of
 /// parameters, aliases, module types, sinks and notes. state_hash is the SHA-256 of the lines in order of key.
 std::map<std::string, std::string> state_lines(const Plan& plan, const Registry& registry);
+/// state_hash of a plan with these lines.
+std::string hash_of_state(const std::map<std::string, std::string>& lines);
+/// A line of state as this version writes it: older builds named the shapes of slots by numbers ("momentum#0").
+std::string upgraded_state_line(const std::string& line);
 /// The same with resolved options, lr factors and schedules; and a line "" for the gradient policy. plan_hash is the
 /// SHA-256 of state_hash and of what these lines add.
 std::map<std::string, std::string> plan_lines(const Plan& plan, const Registry& registry);

@@ -206,15 +206,11 @@ class GroupPlanner {
 
   void take_view(const ParameterGroup& group, const std::string& name, const MatrixView& view,
                  const ParameterInfo& info, bool own) {
-    const auto* plugin = registry_.find(group.plugin);
     const char* code = "SWY-2203";
     std::string problem;
     if (!own) {
       code = "SWY-2201";
       problem = fmt::format("a view is given for `{}`, which is not in it", name);
-    } else if (plugin != nullptr && !plugin->needs_matrix()) {
-      code = "SWY-2027";
-      problem = fmt::format("a view is given for `{}`, but plugin `{}` works on elements", name, plugin->name);
     } else if (const auto misfit = view_problem(view, info.shape); !misfit.empty()) {
       problem = fmt::format("the view of `{}` {}: {}", name, to_string(info.shape), misfit);
     } else if (const auto [other, first] = views_.emplace(&info, &view); !first && !(*other->second == view)) {
@@ -248,7 +244,7 @@ class GroupPlanner {
           .subject = info.name();
       return out;
     }
-    if (!plugin->needs_matrix() || set_view(group, *plugin, info, out)) describe_parts(out, *plugin);
+    if (set_view(group, *plugin, info, out)) describe_parts(out, *plugin);
     return out;
   }
 
@@ -262,6 +258,7 @@ class GroupPlanner {
       out.view = std::move(*view);
       return true;
     }
+    if (!plugin.needs_matrix()) return true;  // without roles no constraint or monitor can be attached to it
     const auto broken = [&](const std::string& name) { return group.views.count(name) > 0; };
     if (std::any_of(info.names.begin(), info.names.end(), broken)) return false;  // and reported
     const bool vector = info.shape.size() < 2;

@@ -18,7 +18,9 @@ struct ParameterGroup {
   OptionValues options{};                                     ///< others keep their defaults
   double lr_scale = 1;                                        ///< lr = base_lr x lr_scale
   std::vector<std::pair<std::string, Schedule>> schedules{};  ///< of "lr" or a schedulable option
-  std::map<std::string, MatrixView> views{};  ///< roles by parameter name; else the default view of its ndim and module
+  /// Roles by parameter name; else the default view of its ndim and module. Matrix plugins need them; whatever the
+  /// plugin, so do the constraints and monitors that are attached to the parameter.
+  std::map<std::string, MatrixView> views{};
 };
 
 /// The plan of groups built in code. Every parameter of the table must be in one group, or not require a gradient. All

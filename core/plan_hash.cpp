@@ -57,7 +57,9 @@ class Lines {
   Lines(const OptimizerDescriptor& descriptor, const PlannedGroup& group)
       : descriptor_(descriptor),
         group_(group),
-        slots_([this](const SharedOptions& values) { return slots_text(values); }),
+        by_size_(std::any_of(descriptor.slots.begin(), descriptor.slots.end(),
+                             [](const Slot& slot) { return static_cast<bool>(slot.exists); })),
+        slots_([this](const SharedOptions& values) { return slots_text(values, nullptr); }),
         views_(view_text),
         values_([this](const Values& values) { return values_text(values); }),
         digests_([this](const Values& values) { return sha256(values_text(values)).substr(0, 32); }) {}
@@ -70,7 +72,7 @@ class Lines {
     out += ' ';
     out += to_string(parameter.info.dtype);
     out += ' ';
-    out += slots_.of(parameter.settings);
+    out += by_size_ ? slots_text(parameter.settings, &parameter) : slots_.of(parameter.settings);
     if (descriptor_.needs_matrix()) {
       out += ' ';
       out += views_.of(parameter.view);
@@ -104,16 +106,42 @@ class Lines {
     return out;
   }
 
-  std::string slots_text(const OptionValues& values) const {
+  /// `parameter` is looked at only where slots exist by size.
+  std::string slots_text(const OptionValues& values, const PlannedParameter* parameter) const {
     auto out = fmt::format("{} v{}", descriptor_.name, descriptor_.state_version);
-    for (const auto& slot : descriptor_.active_slots(values))
-      out += fmt::format(" {}#{}", slot.name, static_cast<int>(slot.shape));
-    if (descriptor_.traits.unit == Unit::run) out += fmt::format(" run={}", descriptor_.run_length(values));
+    for (const auto& slot : descriptor_.slots) {
+      if (!slot.active(values)) continue;
+      const auto where = slot.exists && parameter != nullptr ? sizes_text(slot, *parameter) : std::string();
+      if (where == "nowhere") continue;
+      out += fmt::format(" {}:{}:{}", slot.name, to_string(slot.shape), to_string(slot.dtype));
+      if (slot.encoded()) out += ":" + slot.codec;
+      if (slot.identity) out += ":identity";
+      out += where;
+    }
+    if (descriptor_.traits.unit == Unit::chunk) out += fmt::format(" chunk={}", descriptor_.chunk_length(values));
     return out;
+  }
+
+  /// Where a slot that exists by size does: "" for everywhere, else "nowhere" or the shapes.
+  static std::string sizes_text(const Slot& slot, const PlannedParameter& parameter) {
+    if (!owner_slot(slot.shape))
+      return slot.exists(parameter.settings, parameter.info.numel(), 1) ? std::string() : std::string("nowhere");
+    std::string out;
+    bool all = true;
+    for (const auto& part : parameter.parts) {
+      if (slot.exists(parameter.settings, part.out, part.in)) {
+        out += fmt::format("@{}x{}", part.out, part.in);
+      } else {
+        all = false;
+      }
+    }
+    if (all) return "";
+    return out.empty() ? "nowhere" : out;
   }
 
   const OptimizerDescriptor& descriptor_;
   const PlannedGroup& group_;
+  bool by_size_;
   Recent<SharedOptions, std::string> slots_;
   Recent<MatrixView, std::string> views_;
   Recent<Values, std::string> values_;

@@ -9,19 +9,10 @@
 
 namespace switchyard {
 
-std::vector<Slot> OptimizerDescriptor::active_slots(const OptionValues& values) const {
-  std::vector<Slot> out;
-  for (const auto& slot : slots) {
-    const auto* value = slot.when.empty() ? nullptr : find_option(values, slot.when);
-    if (slot.when.empty() || (value != nullptr && truthy(*value))) out.push_back(slot);
-  }
-  return out;
-}
-
-std::int64_t OptimizerDescriptor::run_length(const OptionValues& values) const {
-  if (traits.unit != Unit::run) return 1;
-  const auto* value = find_option(values, traits.run_option);
-  return value == nullptr ? std::max<std::int64_t>(1, traits.run) : std::get<std::int64_t>(*value);
+std::int64_t OptimizerDescriptor::chunk_length(const OptionValues& values) const {
+  if (traits.unit != Unit::chunk) return 1;
+  const auto* value = find_option(values, traits.chunk_option);
+  return value == nullptr ? std::max<std::int64_t>(1, traits.chunk) : std::get<std::int64_t>(*value);
 }
 
 double OptimizerDescriptor::scale(const OptionValues& values, std::int64_t out, std::int64_t in) const {

@@ -11,6 +11,7 @@
 #include "core/dtype.h"
 #include "core/machine.h"
 #include "core/scale.h"
+#include "core/slot.h"
 
 namespace switchyard {
 
@@ -19,47 +20,23 @@ class Optimizer;  // core/plugin/optimizer.h; here only a name behind the factor
 /// The smallest piece of a parameter that an update rule must see complete.
 enum class Unit : std::uint8_t {
   element,  ///< any flat range of the parameter
-  run,      ///< flat runs of `Traits::run` elements, counted row-major over the logical tensor
+  chunk,    ///< flat runs of `Traits::chunk` elements, counted row-major over the logical tensor
   row,      ///< rows of a block (one out index, all of in)
   column,   ///< columns of a block
   matrix,   ///< whole blocks
 };
 
-/// What a slot's shape follows. The first four live with the shard and are seen by begin and finish; the others live
-/// with the block's owner and are seen by transform.
-enum class SlotShape : std::uint8_t {
-  like_param,     ///< one work-dtype number an element (fp32, fp64 for fp64 parameters)
-  code_u8,        ///< one byte an element
-  per_run,        ///< one fp32 number a run (Unit::run)
-  per_out_row,    ///< [out] a block, owner
-  per_in_column,  ///< [in] a block, owner
-  out_by_out,     ///< [out, out] a block, owner
-  in_by_in,       ///< [in, in] a block, owner
-  block_scalar,   ///< [] a block, owner
-  block_matrix,   ///< [out, in] a block, owner (like_param state that transform wants to see)
-};
-inline bool owner_slot(SlotShape shape) { return shape >= SlotShape::per_out_row; }
-
-/// A buffer of state. The executor allocates, shards, saves and restores it as `<param>/<slot>` or
-/// `<param>/<slot>/<block>`.
-struct Slot {
-  std::string name;
-  SlotShape shape = SlotShape::like_param;
-  std::string when{};  ///< the slot exists only if this option is truthy (set, not zero); "" for always
-  double initial = 0;
-};
-
 /// What the executor needs to know to run a plugin; plain data.
 struct Traits {
   Unit unit = Unit::element;
-  std::int64_t run = 0;  ///< of Unit::run, unless `run_option` names the integer option that holds it
-  std::string run_option{};
+  std::int64_t chunk = 0;  ///< of Unit::chunk, unless `chunk_option` names the integer option that holds it
+  std::string chunk_option{};
   bool needs_param = false;            ///< Stack::param is filled (an fp32 copy; the master where there is one)
   bool needs_lr = false;               ///< Stack::lr is filled
   bool master = false;                 ///< bf16 and fp16 parameters get an fp32 master copy, kept by the executor
-  bool predicated = false;             ///< takes the skip flag on the device
+  bool predicated = false;             ///< takes the skip flag on the device; no engine of this version does
   bool scale_free = false;             ///< multiplying all gradients by a constant does not change the update
-  std::vector<std::string> upholds{};  ///< names of constraints that hold after each step
+  std::vector<std::string> upholds{};  ///< names of constraints that hold after each step; there are none yet
 };
 
 /// A plugin as plain data: what planning, schemas, documentation and checkpoints need. Only `make` knows tensors.
@@ -92,12 +69,12 @@ struct OptimizerDescriptor {
   /// The file that describes it, when it is not part of this program; "" otherwise. For people.
   std::string loaded_from{};
 
-  /// Slots that exist under these options.
-  std::vector<Slot> active_slots(const OptionValues& values) const;
-  /// Elements per run under these options; 1 for other units.
-  std::int64_t run_length(const OptionValues& values) const;
+  /// Elements per chunk under these options; 1 for other units.
+  std::int64_t chunk_length(const OptionValues& values) const;
   /// True if the plugin works on blocks (rows, columns or matrices) and so needs roles for the axes.
-  bool needs_matrix() const { return traits.unit >= Unit::row; }
+  bool needs_matrix() const {
+    return traits.unit == Unit::row || traits.unit == Unit::column || traits.unit == Unit::matrix;
+  }
   /// The factor of a block's update under these options; 1 for plugins without such an option.
   double scale(const OptionValues& values, std::int64_t out, std::int64_t in) const;
 };

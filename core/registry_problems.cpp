@@ -42,7 +42,8 @@ class Problems {
       if (!names.insert(entry.name).second) say(fmt::format("two slots are called `{}`", entry.name));
       slot(entry);
     }
-    run();
+    chunk();
+    traits();
     defaults();
     return std::move(out_);
   }
@@ -93,25 +94,51 @@ class Problems {
   }
 
   void slot(const Slot& slot) {
-    if (!is_identifier(slot.name)) say(fmt::format("slot `{}` must be named with a-z, 0-9 and _", slot.name));
-    if (slot.name == "master" || slot.name == "count")
-      say(fmt::format("slot `{}` has a name that the executor uses itself", slot.name));
+    const auto& traits = descriptor_.traits;
+    const auto says = [&](std::string_view what) { say(fmt::format("slot `{}` {}", slot.name, what)); };
+    if (!is_identifier(slot.name)) says("must be named with a-z, 0-9 and _");
+    if (slot.name == "master" || slot.name == "count") says("has a name that the executor uses itself");
     if (!slot.when.empty() && descriptor_.table.find(slot.when) == nullptr)
-      say(fmt::format("slot `{}` depends on `{}`, which is not an option", slot.name, slot.when));
-    if (slot.shape == SlotShape::per_run && descriptor_.traits.unit != Unit::run)
-      say(fmt::format("slot `{}` is per run but the unit is not a run", slot.name));
+      says(fmt::format("depends on `{}`, which is not an option", slot.when));
+    if (slot.shape == SlotShape::per_chunk && traits.unit != Unit::chunk)
+      says("is per chunk but the unit is not a chunk");
     if (owner_slot(slot.shape) && !descriptor_.needs_matrix())
-      say(fmt::format("slot `{}` belongs to blocks but the plugin works on elements", slot.name));
+      says("belongs to blocks but the plugin works on elements");
+    if (slot.identity && slot.shape != SlotShape::out_by_out && slot.shape != SlotShape::in_by_in)
+      says("starts as the identity but is not a square matrix");
+    if (slot.identity && slot.initial != 0) says("starts as the identity and with a number");
+    if (!slot.encoded()) return;
+    if (!known_codec(slot.codec)) says(fmt::format("has codec `{}`, which is not one of absmax_u8", slot.codec));
+    if (slot.shape != SlotShape::like_param || traits.unit != Unit::chunk)
+      says("is encoded by chunks, so it must be like the parameter and the unit a chunk");
+    if (slot.dtype != SlotDtype::work && slot.dtype != SlotDtype::float32)
+      says("is encoded, so what the plugin sees is float32");
+    if (slot.initial != 0) says("is encoded and starts with another number than 0");
+    if (std::any_of(descriptor_.slots.begin(), descriptor_.slots.end(),
+                    [&](const Slot& other) { return other.name == slot.name + "_scale"; }))
+      says(fmt::format("keeps its scales as `{}_scale`, which is another slot", slot.name));
   }
 
-  void run() {
+  void chunk() {
     const auto& traits = descriptor_.traits;
-    if (traits.unit == Unit::run && traits.run < 1 && traits.run_option.empty())
-      say("the length of a run must be at least 1");
-    if (traits.run_option.empty()) return;
-    const auto* option = descriptor_.table.find(traits.run_option);
+    if (traits.unit == Unit::chunk && traits.chunk < 1 && traits.chunk_option.empty())
+      say("the length of a chunk must be at least 1");
+    if (traits.chunk_option.empty()) return;
+    const auto* option = descriptor_.table.find(traits.chunk_option);
     if (option == nullptr || option->type != OptionType::integer || option->interval.low < 1)
-      say(fmt::format("`{}` must be an integer option of at least 1", traits.run_option));
+      say(fmt::format("`{}` must be an integer option of at least 1", traits.chunk_option));
+  }
+
+  /// What the engine does not do is refused, so that nobody relies on it. Descriptions of other programs' plugins may
+  /// have it: they are planned with, not run.
+  void traits() {
+    const auto& traits = descriptor_.traits;
+    if (!descriptor_.make) return;
+    if (traits.predicated)
+      say("the trait `predicated` does nothing in this version: steps are skipped by the executor");
+    if (!traits.upholds.empty()) say("the trait `upholds` does nothing in this version: there are no constraints");
+    if (traits.unit == Unit::row || traits.unit == Unit::column)
+      say("rows and columns are not units that this version runs: declare a matrix");
   }
 
   void defaults() {

@@ -2,22 +2,18 @@
 
 #include "kernels/denormals.h"
 #include "kernels/exact_sum_detail.h"
-#include "kernels/pointwise.h"
-
-#include <ATen/Parallel.h>
+#include "kernels/squares_of_many.h"
 
 #include <algorithm>
 #include <bit>
 #include <cmath>
 #include <limits>
-#include <mutex>
 #include <stdexcept>
 #include <string>
 
 namespace switchyard::kernels {
 namespace {
 
-constexpr std::int64_t kSumGrain = 64 * 1024;
 constexpr std::int64_t kMask32 = 0xffffffff;
 
 /// A finite value as mantissa * 2^exponent, rounded to 53 bits to nearest even (fewer bits where `lowest` cuts them
@@ -47,18 +43,6 @@ Rounded round_limbs(const std::array<std::int64_t, Limbs>& limbs, int lowest) {
   return {mantissa, Base + cut};
 }
 
-/// Runs add(begin, end, accumulator) over [0, n) on ATen's threads and merges: exact, so the cuts cannot matter.
-template <class Sum, class Add>
-void parallel_add(std::int64_t n, Sum& sum, Add&& add) {
-  std::mutex mutex;
-  at::parallel_for(0, n, kSumGrain, [&](std::int64_t begin, std::int64_t end) {
-    Sum mine;
-    add(begin, end, mine);
-    const std::lock_guard lock(mutex);
-    sum += mine;
-  });
-}
-
 void require_tensor(const at::Tensor& t, std::initializer_list<at::ScalarType> types) {
   if (!t.defined()) throw std::invalid_argument("add_squares: the tensor is undefined");
   if (!t.device().is_cpu() || t.layout() != at::kStrided)
@@ -69,24 +53,16 @@ void require_tensor(const at::Tensor& t, std::initializer_list<at::ScalarType> t
   }
 }
 
-/// Dense tensors are read as one flat array whatever their order; others (and half types) through packed chunks.
-template <class C, class Sum, class Add>
-void add_tensor(const at::Tensor& t, at::ScalarType direct, Sum& sum, Add&& add) {
-  if (t.scalar_type() == direct && t.is_non_overlapping_and_dense()) {
-    const C* values = t.const_data_ptr<C>();
-    parallel_add(t.numel(), sum,
-                 [&](std::int64_t begin, std::int64_t end, Sum& mine) { add(values + begin, end - begin, mine); });
-    return;
-  }
-  std::mutex mutex;
-  pointwise(direct, {in(t)}, [&](auto x, std::int64_t n) {
-    if constexpr (std::is_same_v<typename decltype(x)::scalar, C>) {
-      Sum mine;
-      add(x[0], n, mine);
-      const std::lock_guard lock(mutex);
-      sum += mine;
-    }
-  });
+/// One tensor as the only item.
+SquaresSums squares_of(const at::Tensor& t) {
+  SquaresItem item;
+  item.view = {const_cast<void*>(t.const_data_ptr()), t.scalar_type(),
+               t.is_contiguous() ? nullptr : t.strides().data()};
+  item.sizes = {t.sizes().data(), t.sizes().size()};
+  item.numel = t.numel();
+  SquaresSums sums;
+  add_squares_of({&item, 1}, {&sums, 1});
+  return sums;
 }
 
 }  // namespace
@@ -132,16 +108,14 @@ double ExactAccumulator<Limbs, Base>::norm() const {
   return std::ldexp(std::sqrt(static_cast<double>(r.mantissa)), r.exponent / 2);
 }
 
-void add_squares(const at::Tensor& t, ExactSum& sum, ExactPath path) {
+void add_squares(const at::Tensor& t, ExactSum& sum) {
   require_tensor(t, {at::ScalarType::Float, at::ScalarType::BFloat16, at::ScalarType::Half});
-  add_tensor<float>(t, at::ScalarType::Float, sum,
-                    [&](const float* x, std::int64_t n, ExactSum& mine) { add_squares(x, n, mine, path); });
+  sum += squares_of(t).narrow;
 }
 
 void add_squares(const at::Tensor& t, ExactSum64& sum) {
   require_tensor(t, {at::ScalarType::Double});
-  add_tensor<double>(t, at::ScalarType::Double, sum,
-                     [](const double* x, std::int64_t n, ExactSum64& mine) { add_squares(x, n, mine); });
+  sum += squares_of(t).wide;
 }
 
 void add_squares(const float* values, std::int64_t n, ExactSum& sum, ExactPath path) {

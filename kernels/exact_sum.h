@@ -60,8 +60,8 @@ enum class ExactPath : std::uint8_t {
 /// sum += Sum t_i^2. t: CPU tensor, any shape and strides, float32, bfloat16 or float16 (ExactSum) or float64
 /// (ExactSum64). Reads each element once, on ATen's threads, writes nothing but `sum`, which is normalised on return.
 /// Denormals count even if the caller's thread has denormals-are-zero set. Throws std::invalid_argument on other dtypes
-/// or devices. Source: shared/reference/exact_sum.md; Neal 2015 (xsum), Collange et al. 2015 (ExBLAS).
-void add_squares(const at::Tensor& t, ExactSum& sum, ExactPath path = ExactPath::automatic);
+/// or devices. Source: Neal 2015 (xsum), Collange et al. 2015 (ExBLAS).
+void add_squares(const at::Tensor& t, ExactSum& sum);
 void add_squares(const at::Tensor& t, ExactSum64& sum);
 
 /// The same on `n` packed values, on the calling thread alone.

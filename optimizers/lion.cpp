@@ -1,5 +1,4 @@
-#include "core/plugin/optimizer.h"
-#include "kernels/pointwise.h"
+#include "core/plugin/elementwise.h"
 
 namespace switchyard {
 namespace {
@@ -33,37 +32,23 @@ constexpr const char* suggested = R"json({
   "fallback": "lion"
 })json";
 
-/// Lion: with r() one rounding and g <- r(grad_scale g),
+/// Lion: with r() one rounding and g the scaled gradient,
 ///   u = sign(r(r(b1 m) + r((1 - b1) g))), p <- r(r(p (1 - decay)) - r(lr u)), m <- r(r(b2 m) + r((1 - b2) g)).
 /// sign(0) is 0. Chen et al., "Symbolic Discovery of Optimization Algorithms", 2023.
 class Lion final : public Optimizer {
  public:
   void finish(Pieces pieces, const Step& step) override {
     const auto& o = step.options<LionOptions>();
-    for (auto& piece : pieces) {
-      kernels::pointwise(kernels::compute_type(piece.param),
-                         {kernels::inout(piece.param), kernels::in(piece.grad), kernels::inout(piece.state[0])},
-                         [&](auto x, std::int64_t n) {
-                           using C = typename decltype(x)::scalar;
-                           const auto gain = static_cast<C>(step.grad_scale);
-                           const auto keep = static_cast<C>(1 - piece.decay);
-                           const auto lr = static_cast<C>(piece.lr);
-                           const auto old_part = static_cast<C>(o.betas[0]);
-                           const auto new_part = static_cast<C>(1 - o.betas[0]);
-                           const auto old_kept = static_cast<C>(o.betas[1]);
-                           const auto new_kept = static_cast<C>(1 - o.betas[1]);
-                           C* p = x[0];
-                           const C* grad = x[1];
-                           C* m = x[2];
-                           for (std::int64_t i = 0; i < n; ++i) {
-                             const C g = gain * grad[i];
-                             const C direction = old_part * m[i] + new_part * g;
-                             const C sign = static_cast<C>((direction > 0) - (direction < 0));
-                             p[i] = p[i] * keep - lr * sign;
-                             m[i] = old_kept * m[i] + new_kept * g;
-                           }
-                         });
-    }
+    elementwise(pieces, step, operands(inout(piece::param), in(piece::grad), inout(piece::state(0))),
+                [&](const Numbers& at, auto real) {
+                  const auto b1 = real(o.betas[0]), c1 = real(1 - o.betas[0]);
+                  const auto b2 = real(o.betas[1]), c2 = real(1 - o.betas[1]);
+                  const auto keep = real(1 - at.decay), lr = real(at.lr);
+                  return [=](auto& p, auto g, auto& m) {
+                    p = p * keep - lr * sign(b1 * m + c1 * g);
+                    m = b2 * m + c2 * g;
+                  };
+                });
   }
 };
 

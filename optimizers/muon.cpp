@@ -1,9 +1,11 @@
-#include <algorithm>
+#include <c10/util/SmallVector.h>
 
-#include "core/plugin/optimizer.h"
+#include <string>
+#include <string_view>
+
+#include "core/plugin/elementwise.h"
 #include "core/remembered.h"
 #include "kernels/newton_schulz.h"
-#include "kernels/pointwise.h"
 
 namespace switchyard {
 namespace {
@@ -71,31 +73,33 @@ constexpr auto describe(of<MuonOptions>) {
 }
 
 std::vector<kernels::Coefficients> rows_of(const MuonOptions& o) {
-  std::string name;
+  std::string_view name;
   for (const auto& entry : describe(of<Set>{})) {
     if (entry.value == o.coefficients) name = entry.name;
   }
   return kernels::coefficient_set(name, static_cast<int>(o.ns_steps));
 }
 
+at::ScalarType iteration_dtype(const MuonOptions& o, at::ScalarType work, const Machine& machine) {
+  switch (o.dtype) {
+    case Precision::automatic:
+      break;
+    case Precision::float32:
+      return at::kFloat;
+    case Precision::bfloat16:
+      return at::kBFloat16;
+    case Precision::float64:
+      return at::kDouble;
+  }
+  // A parameter in double precision asks for double precision, whatever the processor is fast at.
+  if (work == at::kDouble) return at::kDouble;
+  return machine.fast_bfloat16 ? at::kBFloat16 : at::kFloat;
+}
+
 kernels::NewtonSchulz iteration(const MuonOptions& o, at::ScalarType work, const Machine& machine) {
   kernels::NewtonSchulz ns;
   ns.rows = rows_of(o);
-  switch (o.dtype) {
-    // A parameter in double precision asks for double precision, whatever the processor is fast at.
-    case Precision::automatic:
-      ns.dtype = work == at::kDouble ? at::kDouble : machine.fast_bfloat16 ? at::kBFloat16 : at::kFloat;
-      break;
-    case Precision::float32:
-      ns.dtype = at::kFloat;
-      break;
-    case Precision::bfloat16:
-      ns.dtype = at::kBFloat16;
-      break;
-    case Precision::float64:
-      ns.dtype = at::kDouble;
-      break;
-  }
+  ns.dtype = iteration_dtype(o, work, machine);
   return ns;
 }
 
@@ -105,48 +109,23 @@ class Muon final : public Optimizer {
  public:
   void begin(Pieces pieces, const Step& step) override {
     const auto& o = step.options<MuonOptions>();
-    for (auto& piece : pieces) {
-      kernels::pointwise(kernels::compute_type(piece.work),
-                         {kernels::in(piece.grad), kernels::inout(piece.state[0]), kernels::out(piece.work)},
-                         [&](auto x, std::int64_t n) {
-                           using C = typename decltype(x)::scalar;
-                           const auto gain = static_cast<C>(step.grad_scale);
-                           const auto mu = static_cast<C>(o.momentum);
-                           const auto fresh = o.form == Form::ema ? static_cast<C>(1 - o.momentum) : C{1};
-                           const C* grad = x[0];
-                           C* m = x[1];
-                           C* u = x[2];
-                           for (std::int64_t i = 0; i < n; ++i) {
-                             const C g = fresh * (gain * grad[i]);
-                             m[i] = mu * m[i] + g;
-                             u[i] = o.nesterov ? mu * m[i] + g : m[i];
-                           }
-                         });
-    }
+    elementwise(pieces, step, operands(in(piece::grad), inout(piece::state(0)), out(piece::work)),
+                [&](const Numbers&, auto real) {
+                  const auto mu = real(o.momentum), fresh = real(o.form == Form::ema ? 1 - o.momentum : 1);
+                  return [=, nesterov = o.nesterov](auto g, auto& m, auto& u) {
+                    const auto added = fresh * g;
+                    m = mu * m + added;
+                    u = select(nesterov, mu * m + added, m);
+                  };
+                });
   }
 
   void transform(Stack& stack, const Step& step) override {
     const auto ns = iteration(step.options<MuonOptions>(), stack.work.scalar_type(), *step.machine);
-    for (std::int64_t b = 0; b < stack.size(); ++b) {
-      auto block = stack.work.select(0, b);                      // [out, in]
-      const auto direction = kernels::orthogonalize(block, ns);  // [out, in]
-      block.copy_(direction).mul_(stack.blocks[static_cast<std::size_t>(b)]->scale);
-    }
+    kernels::orthogonalize_(stack.work, ns, stack.scale);
   }
 
-  void finish(Pieces pieces, const Step&) override {
-    for (auto& piece : pieces) {
-      kernels::pointwise(kernels::compute_type(piece.work), {kernels::inout(piece.param), kernels::in(piece.work)},
-                         [&](auto x, std::int64_t n) {
-                           using C = typename decltype(x)::scalar;
-                           const auto keep = static_cast<C>(1 - piece.decay);
-                           const auto lr = static_cast<C>(piece.lr);
-                           C* p = x[0];
-                           const C* u = x[1];
-                           for (std::int64_t i = 0; i < n; ++i) p[i] = p[i] * keep - lr * u[i];
-                         });
-    }
-  }
+  void finish(Pieces pieces, const Step& step) override { apply_update(pieces, step); }
 };
 
 /// For maps inside numbered blocks: there a name or a shape shows what a tensor is. What it does not show (heads that
@@ -181,10 +160,10 @@ constexpr const char* suggested = R"json({
   ]
 })json";
 
+/// With `auto`, those of float32: owners of blocks are chosen by them, and the choice may not depend on a machine.
 double flops(std::int64_t out, std::int64_t in, const OptionValues& values) {
-  const auto m = static_cast<double>(std::min(out, in));
-  const auto n = static_cast<double>(std::max(out, in));
-  return static_cast<double>(read_options<MuonOptions>(values).ns_steps) * (4 * m * m * n + 2 * m * m * m);
+  const auto o = read_options<MuonOptions>(values);
+  return kernels::newton_schulz_flops(out, in, iteration_dtype(o, at::kFloat, {}), o.ns_steps);
 }
 
 std::int64_t scratch(std::int64_t out, std::int64_t in, Dtype work, const OptionValues& values,

@@ -1,5 +1,4 @@
-#include "core/plugin/optimizer.h"
-#include "kernels/pointwise.h"
+#include "core/plugin/elementwise.h"
 
 namespace switchyard {
 namespace {
@@ -27,42 +26,29 @@ constexpr auto describe(of<SgdOptions>) {
       option("decay", &SgdOptions::decay, "What the weight decay is multiplied by.").role(OptionRole::decay_mode));
 }
 
-/// Stochastic gradient descent, with r() one rounding: g <- r(grad_scale g); m <- r(r(mu m) + r((1 - dampening) g)), m
-/// = g at the first update; u = m, or r(g + r(mu m)) with Nesterov, or g without momentum; p <- r(r(p (1 - decay)) -
-/// r(lr u)).
+/// Stochastic gradient descent, with r() one rounding and g the scaled gradient: m <- r(r(mu m) + r((1 - dampening)
+/// g)), m = g at the first update; u = m, or r(g + r(mu m)) with Nesterov, or g without momentum; p <- r(r(p (1 -
+/// decay)) - r(lr u)).
 class Sgd final : public Optimizer {
  public:
   void finish(Pieces pieces, const Step& step) override {
     const auto& o = step.options<SgdOptions>();
-    for (auto& piece : pieces) {
-      const auto update = [&](auto x, std::int64_t n) {
-        using C = typename decltype(x)::scalar;
-        const auto gain = static_cast<C>(step.grad_scale);
-        const auto keep = static_cast<C>(1 - piece.decay);
-        const auto lr = static_cast<C>(piece.lr);
-        const auto mu = static_cast<C>(o.momentum);
-        const auto fresh = piece.count == 1 ? C{1} : static_cast<C>(1 - o.dampening);
-        C* p = x[0];
-        const C* grad = x[1];
-        C* m = x[2];
-        for (std::int64_t i = 0; i < n; ++i) {
-          const C g = gain * grad[i];
-          C u = g;
-          if (m != nullptr) {
-            m[i] = mu * m[i] + fresh * g;
-            u = o.nesterov ? g + mu * m[i] : m[i];
-          }
-          p[i] = p[i] * keep - lr * u;
-        }
-      };
-      const auto compute = kernels::compute_type(piece.param);
-      if (piece.state.empty()) {
-        kernels::pointwise(compute, {kernels::inout(piece.param), kernels::in(piece.grad)}, update);
-      } else {
-        kernels::pointwise(
-            compute, {kernels::inout(piece.param), kernels::in(piece.grad), kernels::inout(piece.state[0])}, update);
-      }
+    if (o.momentum == 0) {
+      elementwise(pieces, step, operands(inout(piece::param), in(piece::grad)), [](const Numbers& at, auto real) {
+        const auto keep = real(1 - at.decay), lr = real(at.lr);
+        return [=](auto& p, auto g) { p = p * keep - lr * g; };
+      });
+      return;
     }
+    elementwise(pieces, step, operands(inout(piece::param), in(piece::grad), inout(piece::state(0))),
+                [&](const Numbers& at, auto real) {
+                  const auto keep = real(1 - at.decay), lr = real(at.lr), mu = real(o.momentum);
+                  const auto fresh = real(at.count == 1 ? 1 : 1 - o.dampening);
+                  return [=, nesterov = o.nesterov](auto& p, auto g, auto& m) {
+                    m = mu * m + fresh * g;
+                    p = p * keep - lr * select(nesterov, g + mu * m, m);
+                  };
+                });
   }
 };
 

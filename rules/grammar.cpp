@@ -63,9 +63,10 @@ SWITCHYARD_SPOT(plugin_option, "an option", "under an entry of `options`",
                  "arithmetic", "role", "doc"},
                 {})
 SWITCHYARD_SPOT(plugin_choice, "a choice", "under an entry of `choices`", {"name", "doc"}, {})
-SWITCHYARD_SPOT(plugin_slot, "a slot", "under an entry of `slots`", {"name", "shape", "when", "initial"}, {})
+SWITCHYARD_SPOT(plugin_slot, "a slot", "under an entry of `slots`",
+                {"name", "shape", "dtype", "codec", "when", "by_shape", "identity", "initial"}, {})
 SWITCHYARD_SPOT(plugin_traits, "`traits`", "under `traits`",
-                {"unit", "run", "run_option", "needs_param", "needs_lr", "master", "predicated", "scale_free",
+                {"unit", "chunk", "chunk_option", "needs_param", "needs_lr", "master", "predicated", "scale_free",
                  "upholds"},
                 {})
 

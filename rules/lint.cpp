@@ -203,8 +203,9 @@ class Linter {
   void check_state(std::size_t i, const OptimizerDescriptor& plugin) {
     const auto role = roles_[i].role;
     if (role != Role::token_embedding && role != Role::tied_embedding) return;
-    const auto slots = plugin.active_slots(plan_.parameters[i].settings);
-    if (std::none_of(slots.begin(), slots.end(), [](const Slot& slot) { return slot.shape == SlotShape::code_u8; }))
+    const auto& settings = plan_.parameters[i].settings;
+    if (std::none_of(plugin.slots.begin(), plugin.slots.end(),
+                     [&](const Slot& slot) { return slot.encoded() && slot.active(settings); }))
       return;
     find("SWY-3113", i, fmt::format("is a lookup table whose state plugin `{}` keeps in 8 bits", plugin.name)).note =
         "gradients of rare rows are far below those of common ones in the same run, and are rounded to nothing";
@@ -263,8 +264,8 @@ class Linter {
   std::string optimizer(bool matrix) const {
     for (const auto& entry : spec_.optimizers) {
       const auto* plugin = registry_.find(entry.plugin);
-      const bool small = std::any_of(plugin->slots.begin(), plugin->slots.end(),
-                                     [](const Slot& slot) { return slot.shape == SlotShape::code_u8; });
+      const bool small =
+          std::any_of(plugin->slots.begin(), plugin->slots.end(), [](const Slot& slot) { return slot.encoded(); });
       if (plugin->needs_matrix() == matrix && !small) return entry.id;
     }
     return matrix ? "matrix" : "element";

@@ -86,8 +86,8 @@ class NameLinter {
     const auto* plugin = optimizer == nullptr ? nullptr : registry_.find(optimizer->plugin);
     if (plugin == nullptr) return;
     const bool matrix = plugin->needs_matrix();
-    const bool bytes = std::any_of(plugin->slots.begin(), plugin->slots.end(),
-                                   [](const Slot& slot) { return slot.shape == SlotShape::code_u8; });
+    const bool bytes =
+        std::any_of(plugin->slots.begin(), plugin->slots.end(), [](const Slot& slot) { return slot.encoded(); });
     const auto embedding = [&](const std::string& what, const Place& place) {
       if (matrix) {
         warn(rule, "SWY-3100", place, fmt::format("gives {} to matrix plugin `{}`", what, plugin->name),

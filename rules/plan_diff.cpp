@@ -283,7 +283,7 @@ class Comparison {
     if (out_.state_hash_a != out_.state_hash_b) {
       if (out_.count(Level::state) == 0 && !keyed)
         add(Level::state, "slots", "", "not in both documents", "slots, versions of plugins or axes differ", "");
-    } else if (out_.plan_hash_a != out_.plan_hash_b && out_.count(Level::values) == 0) {
+    } else if (out_.plan_hash_a != out_.plan_hash_b && out_.count(Level::values) == 0 && a_.older == b_.older) {
       add(Level::values, "gradients", "", "not in both documents", "the policy for gradients differs", "");
     }
   }

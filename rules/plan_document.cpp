@@ -143,9 +143,16 @@ class DocumentReader {
   }
 
   void state(const Node& lines) {
+    std::map<std::string, std::string> written;
     for (const auto& line : lines.json().members()) {
-      if (const auto text = read_.text(Node(lines, line), "a line of state")) out_.state.emplace(line.key, *text);
+      const auto text = read_.text(Node(lines, line), "a line of state");
+      if (!text) continue;
+      written.emplace(line.key, *text);
+      out_.state.emplace(line.key, upgraded_state_line(*text));
     }
+    out_.older = written != out_.state;
+    // The hash of an older build is of its own lines; what they say is hashed as it is today.
+    if (out_.older && hash_of_state(written) == out_.state_hash) out_.state_hash = hash_of_state(out_.state);
   }
 
   Reader& read_;

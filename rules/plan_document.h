@@ -40,6 +40,7 @@ struct PlanDocument {
   std::vector<DocumentRow> rows;
   std::map<std::string, std::string> state;  ///< of state_lines(), by key; locks and checkpoints hold them
   std::optional<Json> gradients;             ///< of locks
+  bool older = false;  ///< written by a build whose lines of state had another form: its plan hash tells nothing
 };
 
 /// What the root of a document says that it is: by its version key.

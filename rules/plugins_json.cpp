@@ -52,13 +52,17 @@ Json plugin_json(const OptimizerDescriptor& descriptor) {
     auto& row = slots.push(Json::object());
     row.set("name", slot.name);
     row.set("shape", name_of(slot.shape));
+    if (slot.dtype != SlotDtype::work) row.set("dtype", name_of(slot.dtype));
+    if (slot.encoded()) row.set("codec", slot.codec);
     if (!slot.when.empty()) row.set("when", slot.when);
+    if (slot.exists || slot.by_shape) row.set("by_shape", Json::boolean(true));
+    if (slot.identity) row.set("identity", Json::boolean(true));
     if (slot.initial != 0) row.set("initial", Json::real(slot.initial));
   }
   auto& traits = json.set("traits", Json::object());
   traits.set("unit", name_of(descriptor.traits.unit));
-  if (descriptor.traits.run != 0) traits.set("run", Json::integer(descriptor.traits.run));
-  if (!descriptor.traits.run_option.empty()) traits.set("run_option", descriptor.traits.run_option);
+  if (descriptor.traits.chunk != 0) traits.set("chunk", Json::integer(descriptor.traits.chunk));
+  if (!descriptor.traits.chunk_option.empty()) traits.set("chunk_option", descriptor.traits.chunk_option);
   each_flag(descriptor.traits, [&](const char* name, bool flag) {
     if (flag) traits.set(name, Json::boolean(true));
   });

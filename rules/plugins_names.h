@@ -30,22 +30,18 @@ struct Names<OptionRole> {
 template <>
 struct Names<Unit> {
   static constexpr std::pair<Unit, const char*> rows[] = {{Unit::element, "element"},
-                                                          {Unit::run, "run"},
+                                                          {Unit::chunk, "chunk"},
                                                           {Unit::row, "row"},
                                                           {Unit::column, "column"},
                                                           {Unit::matrix, "matrix"}};
 };
 template <>
 struct Names<SlotShape> {
-  static constexpr std::pair<SlotShape, const char*> rows[] = {{SlotShape::like_param, "like_param"},
-                                                               {SlotShape::code_u8, "code_u8"},
-                                                               {SlotShape::per_run, "per_run"},
-                                                               {SlotShape::per_out_row, "per_out_row"},
-                                                               {SlotShape::per_in_column, "per_in_column"},
-                                                               {SlotShape::out_by_out, "out_by_out"},
-                                                               {SlotShape::in_by_in, "in_by_in"},
-                                                               {SlotShape::block_scalar, "block_scalar"},
-                                                               {SlotShape::block_matrix, "block_matrix"}};
+  static constexpr const auto& rows = slot_shape_names;
+};
+template <>
+struct Names<SlotDtype> {
+  static constexpr const auto& rows = slot_dtype_names;
 };
 
 template <class E>

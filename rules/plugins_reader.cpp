@@ -121,7 +121,11 @@ class PluginsReader {
     Slot out;
     out.name = required(node, "name", "a slot");
     out.shape = name(node, "shape", SlotShape::like_param);
+    out.dtype = name(node, "dtype", SlotDtype::work);
+    out.codec = text(node, "codec");
     out.when = text(node, "when");
+    out.by_shape = flag(node, "by_shape");
+    out.identity = flag(node, "identity");
     number(node, "initial", out.initial);
     return out;
   }
@@ -129,8 +133,8 @@ class PluginsReader {
   Traits traits(const Node& node) {
     Traits out;
     out.unit = name(node, "unit", Unit::element);
-    out.run = integer(node, "run", 1, 0);
-    out.run_option = text(node, "run_option");
+    out.chunk = integer(node, "chunk", 1, 0);
+    out.chunk_option = text(node, "chunk_option");
     each_flag(out, [&](const char* key, bool& into) { into = flag(node, key); });
     if (const auto upholds = node.child("upholds"); upholds && read_.array(*upholds, "`upholds`")) {
       for (std::size_t i = 0; i < upholds->json().size(); ++i) {

@@ -177,8 +177,12 @@ bool Resolver::settings(const Route& route, const OptimizerDescriptor& plugin, P
 }
 
 bool Resolver::view(const Route& route, const OptimizerDescriptor& plugin, PlannedParameter& out) {
-  if (!plugin.needs_matrix()) return true;
   const auto* rule = rule_of(spec_, route);
+  if (!plugin.needs_matrix() && (rule == nullptr || !rule->view)) {
+    // Constraints and monitors see blocks whatever the plugin; where nothing gives roles, there are none.
+    if (auto roles = default_view(out.info.shape.size(), out.info.module)) out.view = std::move(*roles);
+    return true;
+  }
   ViewProblem problem;
   auto resolved = resolve_view(rule != nullptr && rule->view ? &*rule->view : nullptr, out.info, problem);
   if (resolved) {

@@ -6,38 +6,21 @@ namespace switchyard {
 
 namespace {
 
-/// Sum over the blocks of a parameter.
-template <class Size>
-std::int64_t over_blocks(const PlannedParameter& parameter, Size&& size) {
-  std::int64_t total = 0;
-  for (const auto& part : parameter.parts) total += part.count * size(part);
-  return total;
-}
-
-std::int64_t slot_elements(const PlannedParameter& parameter, const OptimizerDescriptor& descriptor, SlotShape shape) {
+/// Elements of a slot of a parameter, over all its blocks.
+std::int64_t slot_elements(const PlannedParameter& parameter, const OptimizerDescriptor& descriptor, const Slot& slot) {
   const auto numel = parameter.info.numel();
-  switch (shape) {
-    case SlotShape::like_param:
-    case SlotShape::code_u8:
-      return numel;
-    case SlotShape::per_run: {
-      const auto run = descriptor.run_length(parameter.settings);
-      return numel / run + (numel % run != 0 ? 1 : 0);
-    }
-    case SlotShape::per_out_row:
-      return over_blocks(parameter, [](const auto& part) { return part.out; });
-    case SlotShape::per_in_column:
-      return over_blocks(parameter, [](const auto& part) { return part.in; });
-    case SlotShape::out_by_out:
-      return over_blocks(parameter, [](const auto& part) { return part.out * part.out; });
-    case SlotShape::in_by_in:
-      return over_blocks(parameter, [](const auto& part) { return part.in * part.in; });
-    case SlotShape::block_scalar:
-      return over_blocks(parameter, [](const auto&) { return std::int64_t{1}; });
-    case SlotShape::block_matrix:
-      return numel;
+  if (!owner_slot(slot.shape)) {
+    if (!slot.active(parameter.settings, numel, 1)) return 0;
+    return slot.shape == SlotShape::per_chunk ? chunks_of(numel, descriptor.chunk_length(parameter.settings)) : numel;
   }
-  return 0;
+  std::int64_t total = 0;
+  for (const auto& part : parameter.parts) {
+    if (!slot.active(parameter.settings, part.out, part.in)) continue;
+    auto elements = part.count;
+    for (const auto size : owner_slot_sizes(slot.shape, part.out, part.in)) elements *= size;
+    total += elements;
+  }
+  return total;
 }
 
 }  // namespace
@@ -46,13 +29,14 @@ std::vector<StateMemory> state_memory(const PlannedParameter& parameter, const O
   std::vector<StateMemory> out;
   if (parameter.frozen()) return out;
   const auto dtype = parameter.info.dtype;
-  const auto work = work_dtype(dtype);
-  for (const auto& slot : descriptor.active_slots(parameter.settings)) {
-    const auto elements = slot_elements(parameter, descriptor, slot.shape);
-    if (slot.shape == SlotShape::code_u8) {
-      out.push_back({slot.name + " uint8", elements});
+  for (const auto& slot : descriptor.slots) {
+    const auto elements = slot_elements(parameter, descriptor, slot);
+    if (elements == 0 && (slot.exists || !slot.active(parameter.settings))) continue;
+    if (slot.encoded()) {
+      const auto chunks = chunks_of(parameter.info.numel(), descriptor.chunk_length(parameter.settings));
+      out.push_back({slot.name + " " + slot.codec, elements + chunks * size_of(Dtype::float32)});
     } else {
-      const auto type = slot.shape == SlotShape::per_run ? Dtype::float32 : work;
+      const auto type = stored_dtype(slot.dtype, dtype);
       out.push_back({fmt::format("{} {}", slot.name, to_string(type)), elements * size_of(type)});
     }
   }

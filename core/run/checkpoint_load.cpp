@@ -77,7 +77,7 @@ SavedKeys match_state(const CheckpointIndex& index, const std::string& path, con
     }
     used.insert(key);
     saved_key[parameter.key()] = key;
-    const auto given = without_key(line->as_string(), key);
+    const auto given = without_key(upgraded_state_line(line->as_string()), key);
     if (given != wanted)
       problems.add(fmt::format("`{}`: the checkpoint has {}; the plan wants {}", parameter.name(), given, wanted));
   }

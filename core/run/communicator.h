@@ -1,5 +1,7 @@
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -10,6 +12,31 @@
 #include <vector>
 
 namespace switchyard {
+
+/// A collective that is under way. Its tensors must not be touched before wait() has returned.
+class Pending {
+ public:
+  Pending() = default;
+  Pending(const Pending&) = delete;
+  Pending& operator=(const Pending&) = delete;
+  virtual ~Pending() = default;
+  /// Returns when it is done; throws CommunicatorError as the communicator does.
+  virtual void wait() = 0;
+};
+
+/// A handle to what is under way; empty for what was done at once.
+class Handle {
+ public:
+  Handle() = default;
+  explicit Handle(std::unique_ptr<Pending> pending) : pending_(std::move(pending)) {}
+  void wait() {
+    if (pending_) pending_->wait();
+    pending_.reset();
+  }
+
+ private:
+  std::unique_ptr<Pending> pending_;
+};
 
 /// How ranks talk. Every call is collective: all ranks make the same calls in the same order. Every wait has a timeout,
 /// and ends at once when a peer has failed; it then throws CommunicatorError with the first error and its rank, on
@@ -24,13 +51,17 @@ class Communicator {
   virtual int rank() const = 0;
   virtual int size() const = 0;
 
-  /// values[i] becomes the sum over ranks. Equal length on all ranks.
-  virtual void all_reduce_sum(std::span<std::int64_t> values) = 0;
+  /// values (int64, contiguous, equal length on all ranks) becomes the sum over ranks.
+  [[nodiscard]] virtual Handle begin_all_reduce_sum(const at::Tensor& values) = 0;
 
-  /// Ragged exchange of bytes: send holds send_bytes[r] bytes for each rank r, one after the other; receive is filled
-  /// likewise. send_bytes[r] here equals receive_bytes[this rank] on rank r.
-  virtual void all_to_all(std::span<const std::byte> send, std::span<const std::int64_t> send_bytes,
-                          std::span<std::byte> receive, std::span<const std::int64_t> receive_bytes) = 0;
+  /// Ragged exchange: send (uint8, contiguous) holds send_bytes[r] bytes for each rank r, one after the other; receive
+  /// is filled likewise. send_bytes[r] here equals receive_bytes[this rank] on rank r.
+  [[nodiscard]] virtual Handle begin_all_to_all(const at::Tensor& send, std::span<const std::int64_t> send_bytes,
+                                                const at::Tensor& receive,
+                                                std::span<const std::int64_t> receive_bytes) = 0;
+
+  /// The first, waited for, on memory of the caller.
+  void all_reduce_sum(std::span<std::int64_t> values);
 
   /// Every rank's text, in order of rank. For set-up and errors, not for data.
   virtual std::vector<std::string> all_gather(const std::string& text) = 0;

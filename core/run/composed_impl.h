@@ -29,9 +29,13 @@ struct ComposedOptimizer::Impl {
 
   // step
   StepResult step(const StepOptions& options);
-  /// One exchange before anything changes: if any rank refuses (its own error, rethrown here) or has another plan, all
-  /// throw, and the next step may go on.
-  void agree_to_step(const std::exception_ptr& refusal, const std::string& why);
+  void agree_on_sinks();
+  /// Reads the gradients and lets the ranks agree, before anything changes: if any rank refuses (its own error,
+  /// rethrown here) or has another plan, all throw, and the next step may go on.
+  const GradCheck& agree(const std::exception_ptr& refusal, const std::string& why, std::int64_t call, bool measured);
+  void say_who_refuses(const std::exception_ptr& refusal, const std::string& why);
+  /// A number of all that can be written through groups() and set_lr: equal on ranks with equal values.
+  std::uint64_t live_digest() const;
   void reform_if_changed();
   void apply(const GradCheck& check, double grad_scale, StepMeasure* measure);
   bool due(std::int64_t call) const;
@@ -66,11 +70,15 @@ struct ComposedOptimizer::Impl {
   Plan planned;  ///< as given, before any write through groups()
   std::vector<ParameterState> parameters;
   std::unique_ptr<Executor> executor;
+  std::unique_ptr<GradGuard> guard;
+  std::uint64_t digest = 0;                ///< live_digest() as of the last change
+  std::vector<std::int64_t> sink_periods;  ///< of the sinks of rank 0
   std::vector<OpenSink> sinks;
   std::int64_t t = 0;
   std::int64_t calls = 0;
   std::int64_t skipped = 0;
-  bool changed = false;             ///< options were written since the last step
+  bool changed = false;             ///< options or tensors have changed since the last step
+  bool live_changed = false;        ///< `digest` misses writes
   bool stale = false;               ///< `plan` misses writes that the parameters have
   std::string poison;               ///< "" while healthy
   std::vector<char> seen_gradient;  ///< by parameter, for the warning after step 1

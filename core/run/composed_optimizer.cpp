@@ -6,9 +6,14 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstdio>
 #include <exception>
+#include <optional>
+#include <sstream>
+#include <type_traits>
+#include <variant>
 
 #include "core/run/composed_impl.h"
 #include "core/run/state_store.h"
@@ -58,8 +63,12 @@ ComposedOptimizer::Impl::Impl(Plan given, const std::vector<NamedTensor>& tensor
                        parameter.name(), parameter.tensor.device().str()));
       break;
     }
-    executor = std::make_unique<Executor>(parameters, plan.groups, registry, *communicator, options.workspace,
-                                          options.machine);
+    executor = std::make_unique<Executor>(
+        parameters, plan.groups, registry, *communicator,
+        ExecutorOptions{options.workspace, options.formulas, options.attached, options.machine});
+    guard = std::make_unique<GradGuard>(parameters, plan.groups.size(), *communicator);
+    digest = live_digest();
+    agree_on_sinks();
   } catch (const std::exception& error) {
     communicator->fail(error.what());
     throw;
@@ -88,34 +97,93 @@ void ComposedOptimizer::Impl::throw_if_poisoned() const {
   if (!poison.empty()) throw OptimizerError("the optimizer is poisoned until a checkpoint is loaded: " + poison);
 }
 
-void ComposedOptimizer::Impl::agree_to_step(const std::exception_ptr& refusal, const std::string& why) {
-  if (communicator->size() == 1) {
-    if (refusal) std::rethrow_exception(refusal);
-    return;
+/// Sinks are open on rank 0 only, but all ranks measure when one is due: how often is told once.
+void ComposedOptimizer::Impl::agree_on_sinks() {
+  std::string mine;
+  if (communicator->rank() == 0) {
+    for (std::size_t i = 0; i < options.sinks.size(); ++i) mine += "1 ";
+    if (options.open_sinks) {
+      for (const auto& config : plan.sinks) mine += fmt::format("{} ", config.every);
+    }
   }
+  std::istringstream periods(communicator->all_gather(mine).front());
+  for (std::int64_t every = 0; periods >> every;) sink_periods.push_back(every);
+}
+
+bool ComposedOptimizer::Impl::due(std::int64_t call) const {
+  return std::any_of(sink_periods.begin(), sink_periods.end(), [&](std::int64_t every) { return call % every == 0; });
+}
+
+std::uint64_t ComposedOptimizer::Impl::live_digest() const {
+  std::uint64_t state = 0x9e3779b97f4a7c15ULL;
+  const auto mix = [&](std::uint64_t word) { state = std::rotl(state ^ word, 29) * 0xbf58476d1ce4e5b9ULL; };
+  const auto mix_number = [&](double number) { mix(std::bit_cast<std::uint64_t>(number)); };
+  for (const auto& group : plan.groups) {
+    mix_number(group.lr);
+    for (const auto& [name, value] : group.options) {
+      std::visit(
+          [&](const auto& held) {
+            using T = std::decay_t<decltype(held)>;
+            if constexpr (std::is_same_v<T, double>) {
+              mix_number(held);
+            } else if constexpr (std::is_same_v<T, std::string>) {
+              for (const char c : held) mix(static_cast<unsigned char>(c));
+            } else if constexpr (std::is_same_v<T, std::vector<double>>) {
+              for (const auto number : held) mix_number(number);
+            } else {
+              mix(static_cast<std::uint64_t>(held));
+            }
+          },
+          value);
+    }
+  }
+  return state ^ (state >> 31);
+}
+
+void ComposedOptimizer::Impl::say_who_refuses(const std::exception_ptr& refusal, const std::string& why) {
   std::vector<std::string> all;
   try {
-    all = communicator->all_gather(refusal ? "refused: " + why : current_plan().plan_hash);
+    all = communicator->all_gather(refusal ? "refused: " + why : std::string());
   } catch (const CommunicatorError&) {
     if (refusal) std::rethrow_exception(refusal);
     throw;
   }
   if (refusal) std::rethrow_exception(refusal);
   for (std::size_t rank = 0; rank < all.size(); ++rank) {
-    if (all[rank].rfind("refused: ", 0) == 0)
-      throw CommunicatorError(fmt::format("rank {} {}", rank, all[rank]), static_cast<int>(rank));
+    if (!all[rank].empty()) throw CommunicatorError(fmt::format("rank {} {}", rank, all[rank]), static_cast<int>(rank));
   }
-  require_same("plan (a write through groups() or set_lr must happen on every rank)", all);
 }
 
 void ComposedOptimizer::Impl::reform_if_changed() {
-  if (!changed) return;
-  executor->form();
+  if (changed) executor->form();
   changed = false;
 }
 
-bool ComposedOptimizer::Impl::due(std::int64_t call) const {
-  return std::any_of(sinks.begin(), sinks.end(), [&](const OpenSink& sink) { return call % sink.every == 0; });
+const GradCheck& ComposedOptimizer::Impl::agree(const std::exception_ptr& refusal, const std::string& why,
+                                                std::int64_t call, bool measured) {
+  if (communicator->size() == 1 && refusal) std::rethrow_exception(refusal);
+  if (live_changed) digest = live_digest();
+  live_changed = false;
+  GradAsk ask;
+  ask.refused = static_cast<bool>(refusal);
+  ask.digest = digest;
+  ask.group_norms = measured;
+  ask.compare_replicas =
+      communicator->size() > 1 && (call <= options.replica_checks.first ||
+                                   (options.replica_checks.every > 0 && call % options.replica_checks.every == 0));
+  const GradCheck* check = nullptr;
+  try {
+    check = &guard->check(ask);
+  } catch (const CommunicatorError&) {
+    if (refusal) std::rethrow_exception(refusal);
+    throw;
+  }
+  if (check->refusals > 0) say_who_refuses(refusal, why);
+  if (!check->same_digest) {
+    same_on_all_ranks("plan (a write through groups() or set_lr must happen on every rank)", current_plan().plan_hash);
+    throw OptimizerError("ranks hold other options: a write through groups() or set_lr must happen on every rank");
+  }
+  return *check;
 }
 
 StepResult ComposedOptimizer::Impl::step(const StepOptions& step_options) {
@@ -131,7 +199,8 @@ StepResult ComposedOptimizer::Impl::step(const StepOptions& step_options) {
       const c10::AutoGradMode enabled(true);
       result.loss = step_options.closure();
     }
-    check_world(parameters);
+    guard->check_world();
+    reform_if_changed();
   } catch (const std::exception& error) {
     refusal = std::current_exception();
     why = error.what();
@@ -140,41 +209,38 @@ StepResult ComposedOptimizer::Impl::step(const StepOptions& step_options) {
     why = "the closure threw an exception that is not a std::exception";
   }
   const c10::NoGradGuard no_grad;
-  agree_to_step(refusal, why);
-  reform_if_changed();
   const auto call = calls + 1;
-  std::int64_t measured = due(call) ? 1 : 0;  // sinks are open on rank 0 only
-  if (communicator->size() > 1) communicator->all_reduce_sum({&measured, 1});
-  const auto check = check_gradients(parameters, plan.groups.size(), measured > 0, *communicator);
+  const bool measured = due(call);
+  const auto& check = agree(refusal, why, call, measured);
 
   const double divisor = static_cast<double>(plan.gradients.accumulation) * step_options.loss_scale;
   result.grad_norm = check.norm / divisor;
-  result.nonfinite = check.nonfinite_names;
+  for (const auto i : check.nonfinite_parameters) result.nonfinite.push_back(parameters[i].name());
   calls = call;
   const bool finite = !check.nonfinite && std::isfinite(check.norm);
   if (!finite) {
     ++skipped;
-    for (auto& parameter : parameters) parameter.gradient.reset();
-    if (measured > 0) report(check, result, divisor, nullptr);
+    if (measured) report(check, result, divisor, nullptr);
     if (plan.gradients.on_nonfinite == GradientPolicy::OnNonfinite::error) {
       throw OptimizerError(
-          fmt::format("non-finite gradients, nothing was changed: {}", fmt::join(check.nonfinite_names, ", ")));
+          fmt::format("non-finite gradients, nothing was changed: {}", fmt::join(result.nonfinite, ", ")));
     }
     return result;
   }
   if (!check.any) {
-    if (measured > 0) report(check, result, divisor, nullptr);
+    if (measured) report(check, result, divisor, nullptr);
     return result;
   }
   double clip = 1;
   if (plan.gradients.clip_norm && result.grad_norm > 0)
     clip = std::min(1.0, *plan.gradients.clip_norm / result.grad_norm);
-  StepMeasure measure(plan.groups.size());
-  apply(check, clip / divisor, measured > 0 ? &measure : nullptr);
+  std::optional<StepMeasure> measure;
+  if (measured) measure.emplace(plan.groups.size());
+  apply(check, clip / divisor, measure ? &*measure : nullptr);
   result.applied = true;
-  if (measured > 0) {
-    measure.reduce(*communicator);
-    report(check, result, divisor, &measure);
+  if (measure) {
+    measure->reduce(*communicator);
+    report(check, result, divisor, &*measure);
   }
   for (std::size_t i = 0; i < parameters.size(); ++i)
     seen_gradient[i] = static_cast<char>(seen_gradient[i] | check.active[i]);
@@ -183,11 +249,7 @@ StepResult ComposedOptimizer::Impl::step(const StepOptions& step_options) {
 }
 
 void ComposedOptimizer::Impl::apply(const GradCheck& check, double grad_scale, StepMeasure* measure) {
-  StepInput input;
-  input.t = t;
-  input.grad_scale = grad_scale;
-  input.active = &check.active;
-  input.measure = measure;
+  const StepInput input{t, grad_scale, check.active.data(), measure};
   const auto poisoned_by = [&](const std::string& what) {
     poison = what;
     communicator->fail(what);
@@ -198,7 +260,6 @@ void ComposedOptimizer::Impl::apply(const GradCheck& check, double grad_scale, S
   } catch (const std::exception& error) {
     poisoned_by(error.what());
   }
-  for (auto& parameter : parameters) parameter.gradient.reset();
   ++t;
 }
 
@@ -226,7 +287,7 @@ void ComposedOptimizer::Impl::report(const GradCheck& check, const StepResult& r
   whole.values = {{metrics::applied.name, result.applied ? 1.0 : 0.0},
                   {metrics::grad_norm.name, result.grad_norm},
                   {metrics::skipped_steps.name, static_cast<double>(skipped)},
-                  {metrics::params_without_grad.name, static_cast<double>(check.without_grad.size())}};
+                  {metrics::params_without_grad.name, static_cast<double>(check.without_grad)}};
   if (!result.nonfinite.empty())
     whole.texts.emplace_back(metrics::nonfinite.name, fmt::format("{}", fmt::join(result.nonfinite, " ")));
   records.push_back(whole);
@@ -305,11 +366,16 @@ StepResult ComposedOptimizer::step(const Closure& closure) {
 StepResult ComposedOptimizer::step(const StepOptions& options) { return impl_->step(options); }
 
 void ComposedOptimizer::zero_grad() {
-  for (auto& parameter : impl_->parameters) parameter.tensor.mutable_grad().reset();
+  for (auto& parameter : impl_->parameters) {
+    parameter.tensor.mutable_grad().reset();
+    for (const auto& alias : parameter.aliases) alias.mutable_grad().reset();
+  }
 }
 
 void ComposedOptimizer::rebind(const std::vector<NamedTensor>& tensors) {
-  rebind_parameters(impl_->parameters, tensors, impl_->communicator->rank());
+  const c10::NoGradGuard no_grad;
+  rebind_parameters(impl_->parameters, tensors, impl_->communicator->rank(), impl_->options.host_copies);
+  impl_->changed = true;  // pieces point into the old tensors
 }
 
 void ComposedOptimizer::save(const std::string& path) { impl_->save(path); }
@@ -336,6 +402,7 @@ std::int64_t ComposedOptimizer::state_bytes() const {
   };
   for (const auto& parameter : impl_->parameters) {
     for (const auto& slot : parameter.slots) add(slot);
+    for (const auto& scales : parameter.scales) add(scales);
     add(parameter.master);
     for (const auto& block : parameter.blocks) {
       for (const auto& slot : block.slots) add(slot);

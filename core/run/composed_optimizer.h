@@ -13,6 +13,7 @@
 #include "core/metric.h"
 #include "core/plan.h"
 #include "core/plan_from_groups.h"
+#include "core/run/attached_phase.h"
 #include "core/run/communicator.h"
 #include "core/run/machine.h"
 #include "core/run/parameter_state.h"
@@ -38,14 +39,25 @@ struct StepOptions {
   std::function<at::Tensor()> closure{};  ///< runs exactly once, with gradients enabled, before anything is checked
 };
 
+/// When replicated parameters and their gradients are compared between ranks, by a hash in the step's one all-reduce:
+/// in the first calls of step and then in every so many; 0 for never. A difference is an error before any change, with
+/// parameter and rank. It reads every replicated parameter and gradient once more.
+struct ReplicaChecks {
+  std::int64_t first = 3;
+  std::int64_t every = 1000;
+};
+
 /// How to run a plan.
 struct RunOptions {
   Communicator* communicator = nullptr;        ///< null: one rank. Must outlive the optimizer
   std::int64_t workspace = default_workspace;  ///< bytes that a stack may take (at least one block)
+  std::vector<Attached> attached{};            ///< constraints and monitors around plugins, after each step
   Machine machine = this_machine();            ///< what resolves options called `auto`
   bool host_copies = false;  ///< work on copies in host memory even where it is not needed; what is done for tensors on
                              ///< other devices than the CPU, whose kernels this build does not have
-  bool open_sinks = true;    ///< open the sinks of the plan (on rank 0)
+  Formulas formulas = Formulas::compiled;            ///< how plugins' formulas are computed; the bits are the same
+  ReplicaChecks replica_checks{};                    ///< with several ranks
+  bool open_sinks = true;                            ///< open the sinks of the plan (on rank 0)
   std::vector<std::shared_ptr<MetricSink>> sinks{};  ///< more of them, called every step
   std::function<void(const std::string&)> warn{};    ///< default: one line on stderr
 };
@@ -63,8 +75,9 @@ class Group;
 /// changes anywhere. If a plugin fails after that, the optimizer is poisoned: step and save throw until load succeeds.
 /// A failure on one rank ends the waits of all; the ranks that have heard of it (at the latest in their next collective
 /// call) all load, and go on.
-/// Gradients are never written. Not safe for use from several threads at once; with several ranks every call is
-/// collective unless it says otherwise.
+/// Gradients are never written. With several ranks whoever calls step averages gradients over them first; the gradient
+/// of a tied parameter is the sum over the tensors that share its memory. Not safe for use from several threads at
+/// once; with several ranks every call is collective unless it says otherwise.
 class ComposedOptimizer {
  public:
   using Closure = std::function<at::Tensor()>;

@@ -3,79 +3,86 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
-#include "core/error.h"
 #include "core/execution.h"
+#include "core/machine.h"
+#include "core/run/attached_phase.h"
+#include "core/run/block_stack.h"
 #include "core/run/communicator.h"
 #include "core/run/parameter_state.h"
+#include "core/run/phase.h"
+#include "core/run/rate_table.h"
 #include "core/run/step_measure.h"
 
 namespace switchyard {
-
-/// A plugin (or memory) failed after the point of no return; names plugin, phase and parameter.
-class PluginFailure : public OptimizerError {
- public:
-  using OptimizerError::OptimizerError;
-};
 
 /// What one step is given besides the gradients in the parameters.
 struct StepInput {
   std::int64_t t = 0;
   double grad_scale = 1;
-  const std::vector<char>* active = nullptr;  ///< by parameter
-  StepMeasure* measure = nullptr;             ///< null: measure nothing
+  const char* active = nullptr;    ///< by parameter
+  StepMeasure* measure = nullptr;  ///< null: measure nothing
 };
 
-/// Runs the phases of all plugins over blocks: forms batches, moves pieces to owners and back, keeps owner slots in
-/// stacks. One rank is the same code with empty exchanges.
+/// What does not come from the plan.
+struct ExecutorOptions {
+  std::int64_t workspace = default_workspace;  ///< bounds the bytes of a stack (at least one block)
+  Formulas formulas = Formulas::compiled;
+  std::vector<Attached> attached{};  ///< constraints, then monitors, in this order after all plugins
+  Machine machine{};                 ///< resolves what plugins call `auto`
+};
+
+/// Runs the phases of all plugins over blocks. What can be decided before a step is decided in form(): rates, pieces,
+/// options, stacks, exchanges and the memory that they need. A step then evaluates the rates, notes where gradients lie
+/// and calls the phases; it allocates nothing of its own and looks at no name. One rank is the same code with empty
+/// exchanges.
 class Executor {
  public:
-  /// `parameters` and `groups` outlive the executor. `workspace` bounds the bytes of a stack (at least one block);
-  /// `machine` resolves what plugins have called `auto`.
+  /// `parameters` and `groups` outlive the executor.
   Executor(std::vector<ParameterState>& parameters, const std::vector<PlannedGroup>& groups, const Registry& registry,
-           Communicator& communicator, std::int64_t workspace, Machine machine);
+           Communicator& communicator, const ExecutorOptions& options);
   ~Executor();
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;
 
-  /// (Re-)forms the execution groups (core/execution.h) after options have changed. Owner slots keep their values.
+  /// (Re-)forms everything after options or tensors have changed. Owner slots keep their values.
   void form();
 
   /// Applies one step to the active parameters, raises their counts, rounds masters into the stored parameters.
   /// Throws PluginFailure; parameters are then in an undefined state.
   void step(const StepInput& input);
 
-  /// What a step holds at once on this rank besides state and the buffers of exchanges: stacks with the blocks that it
-  /// owns, pieces of the others, and the plugin's temporaries.
+  /// What a step holds at once on this rank besides state and the buffers of exchanges: the arena of the stacks, kept
+  /// from form() on, and the plugin's temporaries.
   Workspace peak_workspace() const;
 
-  /// lr(p, t) and the decay factor of a parameter.
-  std::pair<double, double> rates(const ParameterState& parameter, std::int64_t t) const;
-
  private:
-  struct Batch;
   struct Group;
   void assign_owners();
-  Batch stacked(const PlannedBatch& batch);
-  void run_flat(Group& group, const StepInput& input, const Step& step);
+  void take_numbers(const StepInput& input);
+  void run_elements(Group& group, const StepInput& input, const Step& step);
   void run_stacks(Group& group, const StepInput& input, const Step& step);
-  void run_batch(Group& group, Batch& batch, const StepInput& input, const Step& step);
-  Piece piece_of(const ParameterState& parameter, const BlockInfo* block, std::int64_t t) const;
-  void refresh(ParameterState& parameter);
-  void finish_pieces(Group& group, std::vector<Piece>& pieces, const std::vector<std::size_t>& of_parameter,
-                     const StepInput& input, const Step& step);
+  void finish_pieces(Group& group, Pieces pieces, std::span<const std::size_t> of_parameter, const StepInput& input,
+                     const Step& step);
+  void put_back(const StepInput& input);
 
   std::vector<ParameterState>& parameters_;
   const std::vector<PlannedGroup>& groups_;
   const Registry& registry_;
   Communicator& communicator_;
-  std::int64_t workspace_;
-  Machine machine_;
+  ExecutorOptions options_;
   std::map<std::string, std::unique_ptr<Optimizer>> plugins_;
-  std::vector<std::unique_ptr<BlockInfo>> flat_infos_;  ///< by parameter; what element-wise plugins are told
-  std::vector<Group> execution_;
+  std::vector<std::unique_ptr<BlockInfo>> whole_infos_;  ///< by parameter; what element-wise plugins are told
+  RateTable rates_;
+  std::vector<std::size_t> rate_of_;  ///< by parameter
+  std::vector<Numbers> numbers_;      ///< by parameter, of the step that runs
+  Arena arena_;
+  std::int64_t arena_bytes_ = 0;
+  std::vector<std::unique_ptr<Group>> execution_;
+  std::vector<std::unique_ptr<AttachedPhase>> attached_;
 };
 
 }  // namespace switchyard

@@ -17,9 +17,24 @@ const Schedule* schedule_of(const PlannedGroup& group, const std::string& name) 
   return nullptr;
 }
 
-bool same_slots(const std::vector<Slot>& a, const std::vector<Slot>& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](const Slot& x, const Slot& y) { return x.name == y.name; });
+/// Whether the same state exists under both, for a model with these parameters.
+bool same_state(const OptimizerDescriptor& descriptor, const std::vector<ParameterState>& parameters, std::size_t group,
+                const OptionValues& a, const OptionValues& b) {
+  if (descriptor.chunk_length(a) != descriptor.chunk_length(b)) return false;
+  for (const auto& slot : descriptor.slots) {
+    if (slot.active(a) != slot.active(b)) return false;
+    if (!slot.exists) continue;
+    for (const auto& parameter : parameters) {
+      if (parameter.frozen() || parameter.group != group) continue;
+      const auto numel = parameter.planned.info.numel();
+      if (!owner_slot(slot.shape) && slot.active(a, numel, 1) != slot.active(b, numel, 1)) return false;
+      for (const auto& part : parameter.planned.parts) {
+        if (owner_slot(slot.shape) && slot.active(a, part.out, part.in) != slot.active(b, part.out, part.in))
+          return false;
+      }
+    }
+  }
+  return true;
 }
 
 }  // namespace
@@ -40,6 +55,7 @@ void ComposedOptimizer::Impl::set_group_lr(std::size_t group, double lr) {
     if (!parameter.frozen() && parameter.group == group) parameter.planned.factors.base = lr;
   }
   stale = true;
+  live_changed = true;
 }
 
 OptionValues ComposedOptimizer::Impl::checked_options(std::size_t index, const OptionWrites& writes) const {
@@ -65,8 +81,7 @@ OptionValues ComposedOptimizer::Impl::checked_options(std::size_t index, const O
     *find_option(next, option) = value;
     OptionValues alone = group.options;
     *find_option(alone, option) = value;
-    if (!same_slots(descriptor.active_slots(alone), descriptor.active_slots(group.options)) ||
-        descriptor.run_length(alone) != descriptor.run_length(group.options)) {
+    if (!same_state(descriptor, parameters, index, alone, group.options)) {
       throw OptimizerError(
           fmt::format("`{}` of group `{}` decides which state exists; changing it to {} needs a new plan", option,
                       group.id, to_string(value)));
@@ -97,6 +112,7 @@ void ComposedOptimizer::Impl::take_options(std::size_t index, const OptionWrites
   }
   stale = true;
   changed = true;
+  live_changed = true;
 }
 
 std::vector<Group> ComposedOptimizer::groups() {

@@ -28,14 +28,20 @@ std::string unfit(const at::Tensor& tensor) {
   return "";
 }
 
+/// The dtype in the words of plans: "float32", not "Float".
+std::string dtype_text(const at::Tensor& tensor) {
+  const auto dtype = dtype_of(tensor.scalar_type());
+  return dtype == Dtype::other ? std::string(c10::toString(tensor.scalar_type())) : std::string(to_string(dtype));
+}
+
 std::vector<std::int64_t> logical_shape(const NamedTensor& named) {
   auto shape = named.tensor.sizes().vec();
   if (named.rows >= 0 && !shape.empty()) shape[0] = named.rows;
   return shape;
 }
 
-FlatRange owned_runs(const FlatRange& rows, std::int64_t run, std::int64_t numel) {
-  const auto up = [&](std::int64_t at) { return std::min(numel, (at + run - 1) / run * run); };
+FlatRange owned_chunks(const FlatRange& rows, std::int64_t chunk, std::int64_t numel) {
+  const auto up = [&](std::int64_t at) { return std::min(numel, (at + chunk - 1) / chunk * chunk); };
   const auto begin = up(rows.begin);
   return {begin, std::max(begin, up(rows.end))};
 }
@@ -44,7 +50,7 @@ FlatRange owned_runs(const FlatRange& rows, std::int64_t run, std::int64_t numel
 void exchange_rows(std::vector<ParameterState>& parameters, Communicator& communicator) {
   std::string mine;
   for (const auto& parameter : parameters) {
-    const auto& rows = parameter.rows[static_cast<std::size_t>(communicator.rank())];
+    const auto& rows = parameter.rows_of(communicator.rank());
     mine += fmt::format("{} {} {} ", parameter.sharded ? 1 : 0, rows.first, rows.last);
   }
   const auto all = communicator.all_gather(mine);
@@ -65,7 +71,7 @@ void exchange_rows(std::vector<ParameterState>& parameters, Communicator& commun
         throw InvalidParameterError(
             fmt::format("`{}` is row-sharded on some ranks and replicated on others", parameter.name()));
       }
-      parameter.rows[rank] = {first, last};
+      if (sharded) parameter.rows[rank] = {first, last};
     }
   }
   for (const auto& parameter : parameters) {
@@ -90,43 +96,84 @@ void exchange_rows(std::vector<ParameterState>& parameters, Communicator& commun
 void allocate(ParameterState& parameter, Communicator& communicator) {
   const auto rank = static_cast<std::size_t>(communicator.rank());
   const auto& info = parameter.planned.info;
-  const auto& traits = parameter.descriptor->traits;
+  const auto& descriptor = *parameter.descriptor;
   auto local = info.shape;
-  if (!local.empty()) local[0] = parameter.rows[rank].size();
-  if (traits.unit == Unit::run) {
-    const auto run = parameter.descriptor->run_length(parameter.planned.settings);
+  if (!local.empty()) local[0] = parameter.rows_of(communicator.rank()).size();
+  const auto chunk = descriptor.chunk_length(parameter.planned.settings);
+  if (descriptor.traits.unit == Unit::chunk) {
     for (int r = 0; r < communicator.size(); ++r) {
-      parameter.owned.push_back(parameter.sharded ? owned_runs(parameter.flat_rows(r), run, info.numel())
+      parameter.owned.push_back(parameter.sharded ? owned_chunks(parameter.flat_rows(r), chunk, info.numel())
                                                   : FlatRange{0, info.numel()});
     }
     local = {parameter.owned[rank].size()};
   }
-  for (const auto& slot : parameter.slot_infos) {
-    at::Tensor tensor;
-    switch (slot.shape) {
-      case SlotShape::like_param:
-        tensor = state_tensor(local, parameter.work_dtype(), slot.initial);
-        break;
-      case SlotShape::code_u8:
-        tensor = state_tensor(local, at::kByte, slot.initial);
-        break;
-      case SlotShape::per_run: {
-        const auto run = parameter.descriptor->run_length(parameter.planned.settings);
-        tensor = state_tensor({(parameter.owned[rank].size() + run - 1) / run}, at::kFloat, slot.initial);
-        break;
-      }
-      default:
-        break;  // owner slots belong to blocks
+  parameter.slots.resize(descriptor.slots.size());
+  parameter.scales.resize(descriptor.slots.size());
+  for (std::size_t s = 0; s < descriptor.slots.size(); ++s) {
+    const auto& slot = descriptor.slots[s];
+    if (owner_slot(slot.shape) || !parameter.has_slot(s)) continue;  // owner slots belong to blocks
+    const auto dtype = scalar_type(stored_dtype(slot.dtype, info.dtype));
+    if (slot.shape == SlotShape::per_chunk) {
+      parameter.slots[s] = state_tensor({chunks_of(local[0], chunk)}, dtype, slot.initial);
+    } else if (slot.encoded()) {
+      parameter.slots[s] = state_tensor(local, at::kByte, 128);  // the code of zero
+      parameter.scales[s] = state_tensor({chunks_of(local[0], chunk)}, at::kFloat);
+    } else {
+      parameter.slots[s] = state_tensor(local, dtype, slot.initial);
     }
-    parameter.slots.push_back(std::move(tensor));
   }
   const bool half = info.dtype == Dtype::bfloat16 || info.dtype == Dtype::float16;
-  if (traits.master && half) parameter.master = state_tensor(local, at::kFloat);
-  if (!parameter.descriptor->needs_matrix()) return;
-  for (const auto& block : parameter.planned.blocks(*parameter.descriptor)) {
+  if (descriptor.traits.master && half) parameter.master = state_tensor(local, at::kFloat);
+  if (!descriptor.needs_matrix()) return;
+  for (const auto& block : parameter.planned.blocks(descriptor)) {
     parameter.blocks.push_back(
         {BlockGeometry(parameter.planned.view, block), {info.name(), block.name, block.out, block.in, block.scale}});
   }
+}
+
+/// Host memory for a tensor that kernels cannot work on where it is; none for one on the CPU.
+void place(ParameterState& parameter, bool host_copies) {
+  if (!host_copies && parameter.tensor.device().is_cpu()) {
+    parameter.host.reset();
+    return;
+  }
+  if (!parameter.host.defined())
+    parameter.host = at::empty(parameter.tensor.sizes(), at::TensorOptions().dtype(parameter.tensor.scalar_type()));
+  parameter.host.copy_(parameter.tensor.detach());
+}
+
+/// The tensors of a parameter's names: the first is the one that is trained, the others are its aliases.
+struct Named {
+  const NamedTensor* first = nullptr;
+  std::vector<at::Tensor> aliases;
+};
+
+/// Takes the tensors of `planned` out of `by_name`; says what does not fit.
+template <class Problem>
+Named take_named(const PlannedParameter& planned, std::unordered_map<std::string, const NamedTensor*>& by_name,
+                 Problem&& problem) {
+  Named out;
+  for (const auto& name : planned.info.names) {
+    const auto found = by_name.find(name);
+    if (found == by_name.end()) continue;
+    const auto* given = found->second;
+    by_name.erase(found);
+    if (out.first == nullptr) {
+      out.first = given;
+      continue;
+    }
+    const auto& tensor = given->tensor;
+    const auto& first = out.first->tensor;
+    if (!tensor.defined() || !first.defined() || tensor.is_same(first)) continue;
+    if (tensor.const_data_ptr() != first.const_data_ptr() || tensor.sizes() != first.sizes() ||
+        tensor.strides() != first.strides()) {
+      problem(fmt::format("`{}` and `{}` are one parameter in the plan but two tensors here", out.first->name, name));
+    } else if (std::none_of(out.aliases.begin(), out.aliases.end(),
+                            [&](const at::Tensor& known) { return known.is_same(tensor); })) {
+      out.aliases.push_back(tensor);
+    }
+  }
+  return out;
 }
 
 }  // namespace
@@ -169,7 +216,7 @@ TensorIdentity TensorIdentity::of(const at::Tensor& tensor) {
 std::string TensorIdentity::difference(const at::Tensor& tensor) const {
   if (tensor.layout() != at::kStrided) return "its layout is no longer strided";
   if (tensor.scalar_type() != dtype)
-    return fmt::format("dtype {} -> {}", c10::toString(dtype), c10::toString(tensor.scalar_type()));
+    return fmt::format("dtype {} -> {}", to_string(dtype_of(dtype)), dtype_text(tensor));
   if (tensor.sizes() != at::IntArrayRef(sizes))
     return fmt::format("shape {} -> {}", to_string(sizes), to_string(tensor.sizes().vec()));
   if (tensor.strides() != at::IntArrayRef(strides)) {
@@ -187,7 +234,7 @@ std::int64_t ParameterState::row_elements() const {
 }
 
 FlatRange ParameterState::flat_rows(int rank) const {
-  const auto& range = rows[static_cast<std::size_t>(rank)];
+  const auto& range = rows_of(rank);
   return {range.first * row_elements(), range.last * row_elements()};
 }
 
@@ -231,17 +278,8 @@ std::vector<ParameterState> bind_parameters(const Plan& plan, const std::vector<
   parameters.reserve(plan.parameters.size());
   const auto ranks = static_cast<std::size_t>(communicator.size());
   for (const auto& planned : plan.parameters) {
-    const NamedTensor* given = nullptr;
-    for (const auto& name : planned.info.names) {
-      const auto found = by_name.find(name);
-      if (found == by_name.end()) continue;
-      if (given != nullptr && !given->tensor.is_same(found->second->tensor) &&
-          given->tensor.const_data_ptr() != found->second->tensor.const_data_ptr()) {
-        problem(fmt::format("`{}` and `{}` are one parameter in the plan but two tensors here", given->name, name));
-      }
-      if (given == nullptr) given = found->second;
-      by_name.erase(found);
-    }
+    auto named = take_named(planned, by_name, problem);
+    const auto* given = named.first;
     if (given == nullptr) {
       problem(fmt::format("`{}` of the plan is not among the tensors", planned.info.name()));
       continue;
@@ -257,18 +295,19 @@ std::vector<ParameterState> bind_parameters(const Plan& plan, const std::vector<
       continue;
     }
     if (dtype_of(given->tensor.scalar_type()) != planned.info.dtype) {
-      problem(fmt::format("`{}` is {}, the plan says {}", given->name, c10::toString(given->tensor.scalar_type()),
-                          planned.info.dtype_name));
+      problem(
+          fmt::format("`{}` is {}, the plan says {}", given->name, dtype_text(given->tensor), planned.info.dtype_name));
       continue;
     }
     ParameterState parameter;
     parameter.planned = planned;
     parameter.order = parameters.size();
     parameter.tensor = given->tensor;
+    parameter.aliases = std::move(named.aliases);
     parameter.identity = TensorIdentity::of(given->tensor);
     parameter.sharded = given->rows >= 0 && !planned.info.shape.empty();
     const auto all_rows = planned.info.shape.empty() ? 1 : planned.info.shape[0];
-    parameter.rows.assign(ranks, {0, all_rows});
+    parameter.rows.assign(parameter.sharded ? ranks : 1, {0, all_rows});
     if (parameter.sharded) {
       parameter.rows[static_cast<std::size_t>(communicator.rank())] = {given->first_row,
                                                                        given->first_row + given->tensor.size(0)};
@@ -280,10 +319,7 @@ std::vector<ParameterState> bind_parameters(const Plan& plan, const std::vector<
             fmt::format("`{}` wants plugin `{}`, which this program cannot run", planned.info.name(), planned.plugin));
         continue;
       }
-      const auto group = std::find_if(plan.groups.begin(), plan.groups.end(),
-                                      [&](const auto& one) { return one.id == planned.optimizer; });
-      parameter.group = static_cast<std::size_t>(group - plan.groups.begin());
-      parameter.slot_infos = parameter.descriptor->active_slots(planned.settings);
+      parameter.group = static_cast<std::size_t>(plan.find_group(planned.optimizer) - plan.groups.data());
     }
     parameters.push_back(std::move(parameter));
   }
@@ -294,52 +330,69 @@ std::vector<ParameterState> bind_parameters(const Plan& plan, const std::vector<
   exchange_rows(parameters, communicator);
   for (auto& parameter : parameters) {
     if (parameter.frozen()) continue;
-    allocate(parameter, communicator);
-    if (host_copies || !parameter.tensor.device().is_cpu()) {
-      parameter.host = at::empty(parameter.tensor.sizes(), at::TensorOptions().dtype(parameter.tensor.scalar_type()));
-      parameter.host.copy_(parameter.tensor.detach());
+    try {
+      allocate(parameter, communicator);
+    } catch (const c10::Error& error) {
+      throw InvalidParameterError(fmt::format("`{}`: the state that plugin `{}` keeps of it cannot be allocated: {}",
+                                              parameter.name(), parameter.planned.plugin,
+                                              error.what_without_backtrace()));
     }
-    if (parameter.master.defined() && parameter.descriptor->traits.unit != Unit::run)
+    place(parameter, host_copies);
+    if (!parameter.master.defined()) continue;
+    // Chunks of a shard may lie with another rank: that master is filled when they are first brought together.
+    if (parameter.descriptor->traits.unit != Unit::chunk) {
       parameter.master.copy_(parameter.stored());
+    } else if (!parameter.sharded) {
+      parameter.master.copy_(parameter.stored().reshape(-1));
+    }
   }
   return parameters;
 }
 
-void rebind_parameters(std::vector<ParameterState>& parameters, const std::vector<NamedTensor>& tensors, int rank) {
+void rebind_parameters(std::vector<ParameterState>& parameters, const std::vector<NamedTensor>& tensors, int rank,
+                       bool host_copies) {
   std::unordered_map<std::string, const NamedTensor*> by_name;
   for (const auto& named : tensors) by_name.emplace(named.name, &named);
   std::string problems;
   const auto problem = [&](const std::string& text) { problems += (problems.empty() ? "" : "\n") + text; };
-  std::vector<const NamedTensor*> found(parameters.size(), nullptr);
-  for (std::size_t i = 0; i < parameters.size(); ++i) {
-    const auto& parameter = parameters[i];
-    for (const auto& name : parameter.planned.info.names) {
-      const auto named = by_name.find(name);
-      if (named != by_name.end() && found[i] == nullptr) found[i] = named->second;
-    }
-    const auto* given = found[i];
+  std::vector<Named> found;
+  found.reserve(parameters.size());
+  for (const auto& parameter : parameters) {
+    found.push_back(take_named(parameter.planned, by_name, problem));
+    const auto* given = found.back().first;
     if (given == nullptr || !given->tensor.defined()) {
       problem(fmt::format("`{}` is not among the tensors", parameter.name()));
       continue;
     }
     if (const auto why = unfit(given->tensor); !why.empty())
       problem(fmt::format("`{}` cannot be trained: {}", given->name, why));
-    const auto rows = parameter.sharded ? RowRange{given->first_row, given->first_row + given->tensor.size(0)}
-                                        : parameter.rows[static_cast<std::size_t>(rank)];
-    if (logical_shape(*given) != parameter.planned.info.shape ||
-        rows != parameter.rows[static_cast<std::size_t>(rank)]) {
+    const auto& held = parameter.rows_of(rank);
+    const auto rows = parameter.sharded ? RowRange{given->first_row, given->first_row + given->tensor.size(0)} : held;
+    if (logical_shape(*given) != parameter.planned.info.shape || rows != held)
       problem(fmt::format("`{}` has another shape or other rows than before", given->name));
-    }
-    if (dtype_of(given->tensor.scalar_type()) != parameter.planned.info.dtype) {
-      problem(fmt::format("`{}` is {}, the plan says {}", given->name, c10::toString(given->tensor.scalar_type()),
-                          parameter.planned.info.dtype_name));
+    if (const auto dtype = dtype_of(given->tensor.scalar_type()); dtype != parameter.planned.info.dtype) {
+      problem(
+          fmt::format("`{}` is {}, the plan says {}: a dtype belongs to the plan; make a new plan and optimizer and "
+                      "load the state with convert_dtype",
+                      given->name, dtype_text(given->tensor), parameter.planned.info.dtype_name));
     }
   }
   if (!problems.empty()) throw InvalidParameterError(problems);
   for (std::size_t i = 0; i < parameters.size(); ++i) {
-    parameters[i].tensor = found[i]->tensor;
-    parameters[i].identity = TensorIdentity::of(found[i]->tensor);
+    auto& parameter = parameters[i];
+    parameter.tensor = found[i].first->tensor;
+    parameter.aliases = std::move(found[i].aliases);
+    parameter.identity = TensorIdentity::of(parameter.tensor);
+    parameter.gradient = {};
+    if (parameter.frozen()) continue;
+    parameter.host.reset();
+    place(parameter, host_copies);
   }
+}
+
+bool ParameterState::requires_grad() const {
+  return tensor.requires_grad() ||
+         std::any_of(aliases.begin(), aliases.end(), [](const at::Tensor& alias) { return alias.requires_grad(); });
 }
 
 }  // namespace switchyard

@@ -48,45 +48,54 @@ std::vector<BlockGeometry::ViewAxis> BlockGeometry::view_axes() const {
   return axes;
 }
 
-at::Tensor BlockGeometry::of_parameter(const at::Tensor& local, const RowRange& rows,
-                                       const PieceGeometry& piece) const {
-  // One as_strided says it all: sizes and strides of each axis, and the offset of the first element.
-  std::vector<std::int64_t> sizes;
-  std::vector<std::int64_t> strides;
-  auto offset = local.storage_offset();
+PieceLayout BlockGeometry::in_parameter(at::IntArrayRef local, const RowRange& rows, const PieceGeometry& piece) const {
+  PieceLayout out;
   const auto add_axis = [&](int axis) {
     const auto& cut = block_.cuts[static_cast<std::size_t>(axis)];
-    const auto stride = local.stride(axis);
+    const auto stride = local[static_cast<std::size_t>(axis)];
     const bool sharded = axis == 0;
     const auto run = sharded ? piece.run : 0;
     const auto begin = sharded ? piece.begin : 0;
-    offset += (cut.start + run * cut.stride + begin - (sharded ? rows.first : 0)) * stride;
+    out.offset += (cut.start + run * cut.stride + begin - (sharded ? rows.first : 0)) * stride;
     if (cut.times > 1) {
-      sizes.push_back(sharded ? piece.runs : cut.times);
-      strides.push_back(cut.stride * stride);
+      out.sizes.push_back(sharded ? piece.runs : cut.times);
+      out.strides.push_back(cut.stride * stride);
     }
-    sizes.push_back(sharded ? piece.length : cut.length);
-    strides.push_back(stride);
+    out.sizes.push_back(sharded ? piece.length : cut.length);
+    out.strides.push_back(stride);
   };
   for (const auto axis : out_axes_) add_axis(axis);
   for (const auto axis : in_axes_) add_axis(axis);
   for (const auto axis : batch_axes_) {
-    offset += (block_.cuts[static_cast<std::size_t>(axis)].start - (axis == 0 ? rows.first : 0)) * local.stride(axis);
+    out.offset += (block_.cuts[static_cast<std::size_t>(axis)].start - (axis == 0 ? rows.first : 0)) *
+                  local[static_cast<std::size_t>(axis)];
   }
-  return local.as_strided(sizes, strides, offset);
+  return out;
+}
+
+PieceLayout BlockGeometry::in_matrix(const PieceGeometry& piece) const {
+  PieceLayout out;
+  const auto axes = view_axes();
+  out.sizes = sizes(piece);
+  out.strides.resize(axes.size());
+  std::int64_t stride = 1;
+  for (auto i = axes.size(); i > 0; --i) {
+    out.strides[i - 1] = stride;
+    stride *= axes[i - 1].size;
+  }
+  out.offset = offset(piece);
+  return out;
+}
+
+at::Tensor BlockGeometry::of_parameter(const at::Tensor& local, const RowRange& rows,
+                                       const PieceGeometry& piece) const {
+  const auto at = in_parameter(local.strides(), rows, piece);
+  return local.as_strided(at.sizes, at.strides, local.storage_offset() + at.offset);
 }
 
 at::Tensor BlockGeometry::of_matrix(const at::Tensor& matrix, const PieceGeometry& piece) const {
-  std::vector<std::int64_t> whole;
-  const auto axes = view_axes();
-  for (const auto& axis : axes) whole.push_back(axis.size);
-  auto view = matrix.view(whole);
-  for (std::size_t i = 0; i < axes.size(); ++i) {
-    const auto dim = static_cast<std::int64_t>(i);
-    if (axes[i].narrow == ViewAxis::Narrow::runs) view = view.narrow(dim, piece.run, piece.runs);
-    if (axes[i].narrow == ViewAxis::Narrow::inside) view = view.narrow(dim, piece.begin, piece.length);
-  }
-  return view;
+  const auto at = in_matrix(piece);
+  return matrix.as_strided(at.sizes, at.strides, matrix.storage_offset() + at.offset);
 }
 
 std::vector<std::int64_t> BlockGeometry::sizes(const PieceGeometry& piece) const {

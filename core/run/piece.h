@@ -29,6 +29,13 @@ struct PieceGeometry {
   std::int64_t length = 0;
 };
 
+/// Where a piece lies in memory: its first element, from the first element of what it is cut out of, and its axes.
+struct PieceLayout {
+  std::int64_t offset = 0;
+  std::vector<std::int64_t> sizes;
+  std::vector<std::int64_t> strides;
+};
+
 /// How the blocks of one parameter are cut out of tensors. Only views are made, never copies.
 class BlockGeometry {
  public:
@@ -38,10 +45,13 @@ class BlockGeometry {
   /// The pieces of the block that lie in these rows, in order; none if there are no common rows.
   std::vector<PieceGeometry> pieces(const RowRange& rows) const;
 
-  /// The piece inside a tensor that holds rows `rows` of the parameter: axes in the order out, in; a cut axis with
-  /// several runs gives two axes (runs, length); batch axes are gone.
+  /// The piece inside a tensor of these strides that holds rows `rows` of the parameter: axes in the order out, in; a
+  /// cut axis with several runs gives two axes (runs, length); batch axes are gone.
+  PieceLayout in_parameter(at::IntArrayRef strides, const RowRange& rows, const PieceGeometry& piece) const;
+  /// The same piece inside a packed matrix [out, in] of the block: equal sizes.
+  PieceLayout in_matrix(const PieceGeometry& piece) const;
+  /// Views of them.
   at::Tensor of_parameter(const at::Tensor& local, const RowRange& rows, const PieceGeometry& piece) const;
-  /// The same piece inside a matrix [out, in] of the block: equal shape.
   at::Tensor of_matrix(const at::Tensor& matrix, const PieceGeometry& piece) const;
 
   /// Sizes of the piece's views.

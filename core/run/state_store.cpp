@@ -11,31 +11,14 @@ namespace switchyard {
 
 namespace {
 
-/// Where an entry lives: a slot of the shard, an owner's slot of a block, the master, or the count.
+/// Where an entry lives: a slot of the shard or its scales, an owner's slot of a block, the master, or the count.
 struct Location {
   StateEntry entry;
   std::size_t parameter = 0;
-  enum class Kind : std::uint8_t { slot, block_slot, master, count } kind = Kind::slot;
+  enum class Kind : std::uint8_t { slot, scales, block_slot, master, count } kind = Kind::slot;
   std::size_t slot = 0;
   std::size_t block = 0;
 };
-
-std::vector<std::int64_t> owner_shape(SlotShape shape, const BlockInfo& info) {
-  switch (shape) {
-    case SlotShape::per_out_row:
-      return {info.out};
-    case SlotShape::per_in_column:
-      return {info.in};
-    case SlotShape::out_by_out:
-      return {info.out, info.out};
-    case SlotShape::in_by_in:
-      return {info.in, info.in};
-    case SlotShape::block_matrix:
-      return {info.out, info.in};
-    default:
-      return {};
-  }
-}
 
 std::vector<Location> locations(const std::vector<ParameterState>& parameters) {
   std::vector<Location> out;
@@ -44,24 +27,34 @@ std::vector<Location> locations(const std::vector<ParameterState>& parameters) {
     if (parameter.frozen()) continue;
     const auto prefix = parameter.key() + "/";
     const auto& shape = parameter.planned.info.shape;
-    for (std::size_t s = 0; s < parameter.slot_infos.size(); ++s) {
-      const auto& slot = parameter.slot_infos[s];
+    const auto& slots = parameter.descriptor->slots;
+    const auto chunks = [&] {
+      return std::vector<std::int64_t>{
+          chunks_of(parameter.planned.info.numel(), parameter.descriptor->chunk_length(parameter.planned.settings))};
+    };
+    for (std::size_t s = 0; s < slots.size(); ++s) {
+      const auto& slot = slots[s];
       if (owner_slot(slot.shape)) {
+        const auto dtype = scalar_type(stored_dtype(slot.dtype, parameter.planned.info.dtype));
         for (std::size_t b = 0; b < parameter.blocks.size(); ++b) {
           const auto& info = parameter.blocks[b].info;
           if (info.out == 0 || info.in == 0) continue;  // in no batch, so without slots
+          if (!slot.active(parameter.planned.settings, info.out, info.in)) continue;
           const auto name = prefix + slot.name + (info.block.empty() ? "" : "/" + info.block);
           out.push_back(
-              {{name, parameter.work_dtype(), owner_shape(slot.shape, info)}, i, Location::Kind::block_slot, s, b});
+              {{name, dtype, owner_slot_sizes(slot.shape, info.out, info.in)}, i, Location::Kind::block_slot, s, b});
         }
         continue;
       }
-      StateEntry entry{prefix + slot.name, parameter.slots[s].scalar_type(), shape};
-      if (slot.shape == SlotShape::per_run) {
-        const auto run = parameter.descriptor->run_length(parameter.planned.settings);
-        entry.shape = {(parameter.planned.info.numel() + run - 1) / run};
-      }
-      out.push_back({std::move(entry), i, Location::Kind::slot, s, 0});
+      if (!parameter.slots[s].defined()) continue;
+      out.push_back({{prefix + slot.name, parameter.slots[s].scalar_type(),
+                      slot.shape == SlotShape::per_chunk ? chunks() : shape},
+                     i,
+                     Location::Kind::slot,
+                     s,
+                     0});
+      if (slot.encoded())
+        out.push_back({{prefix + slot.name + "_scale", at::kFloat, chunks()}, i, Location::Kind::scales, s, 0});
     }
     if (parameter.master.defined())
       out.push_back({{prefix + "master", at::kFloat, shape}, i, Location::Kind::master, 0, 0});
@@ -71,20 +64,21 @@ std::vector<Location> locations(const std::vector<ParameterState>& parameters) {
   return out;
 }
 
-/// This rank's part of a shard-level entry in the flat whole: for runs whole runs, else its rows.
+/// This rank's part of a shard-level entry in the flat whole: for chunks whole chunks, else its rows.
 FlatRange part(const ParameterState& parameter, const Location& at, int rank) {
-  const bool runs = parameter.descriptor->traits.unit == Unit::run;
-  if (!runs) return parameter.flat_rows(rank);
+  if (parameter.descriptor->traits.unit != Unit::chunk) return parameter.flat_rows(rank);
   const auto& owned = parameter.owned[static_cast<std::size_t>(rank)];
-  if (at.kind == Location::Kind::slot && parameter.slot_infos[at.slot].shape == SlotShape::per_run) {
-    const auto run = parameter.descriptor->run_length(parameter.planned.settings);
-    return {(owned.begin + run - 1) / run, (owned.end + run - 1) / run};
-  }
-  return owned;
+  const bool by_chunk =
+      at.kind == Location::Kind::scales ||
+      (at.kind == Location::Kind::slot && parameter.descriptor->slots[at.slot].shape == SlotShape::per_chunk);
+  if (!by_chunk) return owned;
+  const auto chunk = parameter.descriptor->chunk_length(parameter.planned.settings);
+  return {chunks_of(owned.begin, chunk), chunks_of(owned.end, chunk)};
 }
 
 const at::Tensor& shard_tensor(const ParameterState& parameter, const Location& at) {
-  return at.kind == Location::Kind::master ? parameter.master : parameter.slots[at.slot];
+  if (at.kind == Location::Kind::master) return parameter.master;
+  return at.kind == Location::Kind::scales ? parameter.scales[at.slot] : parameter.slots[at.slot];
 }
 
 }  // namespace
@@ -151,6 +145,7 @@ void scatter_state(std::vector<ParameterState>& parameters, int rank,
         break;
       }
       case Location::Kind::slot:
+      case Location::Kind::scales:
       case Location::Kind::master: {
         const auto range = part(parameter, at, rank);
         shard_tensor(parameter, at).view(-1).copy_(whole.view(-1).narrow(0, range.begin, range.size()));

@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "kernels/pointwise.h"
+#include "kernels/exact_sum.h"
 
 namespace switchyard {
 
@@ -28,12 +28,7 @@ double rms(const kernels::ExactSum64& sum, std::int64_t elements) {
 
 void StepMeasure::add(std::size_t group, const at::Tensor& before, const at::Tensor& after) {
   auto& sums = groups_[group];
-  kernels::pointwise(kernels::compute_type(after), {kernels::inout(before), kernels::in(after)},
-                     [](auto x, std::int64_t n) {
-                       auto* b = x[0];
-                       const auto* a = x[1];
-                       for (std::int64_t i = 0; i < n; ++i) b[i] = a[i] - b[i];
-                     });
+  at::Tensor(before).neg_().add_(after.to(before.scalar_type()));
   add_to(sums.update, before);
   add_to(sums.param, after);
   sums.elements += after.numel();

@@ -1,3 +1,4 @@
+#include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
 
@@ -105,32 +106,36 @@ class ThreadCommunicator final : public Communicator {
   int rank() const override { return rank_; }
   int size() const override { return static_cast<int>(shared_->posts.size()); }
 
-  void all_reduce_sum(std::span<std::int64_t> values) override {
+  Handle begin_all_reduce_sum(const at::Tensor& values) override {
     auto& mine = post();
-    mine.data = values.data();
-    mine.sizes = {static_cast<std::int64_t>(values.size())};
+    const auto count = static_cast<std::size_t>(values.numel());
+    auto* own = values.mutable_data_ptr<std::int64_t>();
+    mine.data = own;
+    mine.sizes = {values.numel()};
     shared_->meet(rank_);
-    std::vector<std::int64_t> sum(values.size(), 0);
+    sum_.assign(count, 0);
     // A rank that disagrees still comes to the second meeting: until then its peers may be reading its memory.
     bool agreed = true;
     for (const auto& other : shared_->posts) {
       agreed = agreed && other.sizes == mine.sizes;
       if (!agreed) break;
       const auto* data = static_cast<const std::int64_t*>(other.data);
-      for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += data[i];
+      // Unsigned: sums of checksums may wrap around.
+      for (std::size_t i = 0; i < count; ++i) sum_[i] += static_cast<std::uint64_t>(data[i]);
     }
     shared_->meet(rank_);
     if (!agreed) throw CommunicatorError("all-reduce with different lengths on different ranks", rank_);
-    std::copy(sum.begin(), sum.end(), values.begin());
+    for (std::size_t i = 0; i < count; ++i) own[i] = static_cast<std::int64_t>(sum_[i]);
+    return {};
   }
 
-  void all_to_all(std::span<const std::byte> send, std::span<const std::int64_t> send_bytes,
-                  std::span<std::byte> receive, std::span<const std::int64_t> receive_bytes) override {
+  Handle begin_all_to_all(const at::Tensor& send, std::span<const std::int64_t> send_bytes, const at::Tensor& receive,
+                          std::span<const std::int64_t> receive_bytes) override {
     auto& mine = post();
-    mine.data = send.data();
+    mine.data = send.const_data_ptr();
     mine.sizes.assign(send_bytes.begin(), send_bytes.end());
     shared_->meet(rank_);
-    auto* out = receive.data();
+    auto* out = static_cast<std::byte*>(receive.mutable_data_ptr());
     bool agreed = true;
     for (std::size_t r = 0; r < shared_->posts.size(); ++r) {
       const auto& other = shared_->posts[r];
@@ -144,6 +149,7 @@ class ThreadCommunicator final : public Communicator {
     }
     shared_->meet(rank_);
     if (!agreed) throw CommunicatorError("all-to-all: ranks disagree on the bytes to exchange", rank_);
+    return {};
   }
 
   std::vector<std::string> all_gather(const std::string& text) override {
@@ -173,6 +179,7 @@ class ThreadCommunicator final : public Communicator {
 
   std::shared_ptr<S> shared_;
   int rank_;
+  std::vector<std::uint64_t> sum_;
 };
 
 }  // namespace

@@ -4,6 +4,10 @@
 
 #include "core/error.h"
 
+namespace switchyard {
+class Optimizer {};  // stands for the class that only programs with tensors have
+}
+
 using namespace switchyard;
 
 namespace registry_test {
@@ -61,43 +65,68 @@ TEST_CASE("registry: a descriptor that contradicts itself is refused with every 
   CHECK(refusal(descriptor("Muon")).find("name") != std::string::npos);
   CHECK(refusal(descriptor("a-b")).find("name") != std::string::npos);
   auto bad = descriptor("muon");
-  bad.slots = {{"buffer", SlotShape::like_param, "no_such_option", 0},
-               {"Bad", SlotShape::out_by_out, "", 0},
-               {"q", SlotShape::per_run, "", 0}};
+  bad.slots = {{.name = "buffer", .when = "no_such_option"},
+               {.name = "Bad", .shape = SlotShape::out_by_out},
+               {.name = "q", .shape = SlotShape::per_chunk},
+               {.name = "eye", .identity = true},
+               {.name = "coded", .codec = "zip"}};
   bad.traits.unit = Unit::element;
   const auto text = refusal(bad);
   CHECK(text.find("`no_such_option`") != std::string::npos);
   CHECK(text.find("`Bad` must be named") != std::string::npos);
   CHECK(text.find("`Bad` belongs to blocks") != std::string::npos);
-  CHECK(text.find("`q` is per run") != std::string::npos);
+  CHECK(text.find("`q` is per chunk") != std::string::npos);
+  CHECK(text.find("`eye` starts as the identity but is not a square matrix") != std::string::npos);
+  CHECK(text.find("codec `zip`, which is not one of absmax_u8") != std::string::npos);
+  CHECK(text.find("`coded` is encoded by chunks") != std::string::npos);
   auto runs = descriptor("runs");
-  runs.traits.unit = Unit::run;
+  runs.traits.unit = Unit::chunk;
   CHECK(refusal(runs).find("at least 1") != std::string::npos);
-  runs.traits.run_option = "momentum";
+  runs.traits.chunk_option = "momentum";
   CHECK(refusal(runs).find("`momentum`") != std::string::npos);
-  runs.traits.run_option = "block_size";
+  runs.traits.chunk_option = "block_size";
   CHECK(refusal(runs).empty());
 }
 
-TEST_CASE("registry: slots exist while their option is truthy") {
-  auto muon = descriptor("muon");
-  muon.slots = {{"always", SlotShape::like_param, "", 0}, {"sometimes", SlotShape::like_param, "momentum", 0}};
+TEST_CASE("registry: slots exist while their option is truthy, and where their size says so") {
+  const auto muon = descriptor("muon");
   auto values = muon.table.defaults();
-  CHECK(muon.active_slots(values).size() == 2);
+  const Slot always{.name = "always"};
+  const Slot sometimes{.name = "sometimes", .when = "momentum"};
+  CHECK(always.active(values));
+  CHECK(sometimes.active(values));
   *find_option(values, "momentum") = 0.0;
-  REQUIRE(muon.active_slots(values).size() == 1);
-  CHECK(muon.active_slots(values)[0].name == "always");
+  CHECK(always.active(values));
+  CHECK_FALSE(sometimes.active(values));
+  Slot large = always;
+  large.exists = [](const OptionValues&, std::int64_t out, std::int64_t in) { return out * in >= 100; };
+  CHECK(large.active(values));
+  CHECK(large.active(values, 10, 10));
+  CHECK_FALSE(large.active(values, 9, 11));
 }
 
-TEST_CASE("registry: runs and scales follow the options") {
+TEST_CASE("registry: what the engine does not do is refused in a plugin that runs, and read in a description") {
+  auto plugin = descriptor("p");
+  plugin.traits.unit = Unit::row;
+  plugin.traits.predicated = true;
+  plugin.traits.upholds = {"stiefel"};
+  CHECK(refusal(plugin).empty());
+  plugin.make = []() -> std::unique_ptr<Optimizer> { throw std::logic_error("never called"); };
+  const auto text = refusal(plugin);
+  CHECK(text.find("`predicated` does nothing") != std::string::npos);
+  CHECK(text.find("`upholds` does nothing") != std::string::npos);
+  CHECK(text.find("declare a matrix") != std::string::npos);
+}
+
+TEST_CASE("registry: chunks and scales follow the options") {
   auto plugin = descriptor("p");
   auto values = plugin.table.defaults();
-  CHECK(plugin.run_length(values) == 1);
-  plugin.traits.unit = Unit::run;
-  plugin.traits.run = 64;
-  CHECK(plugin.run_length(values) == 64);
-  plugin.traits.run_option = "block_size";
-  CHECK(plugin.run_length(values) == 256);
+  CHECK(plugin.chunk_length(values) == 1);
+  plugin.traits.unit = Unit::chunk;
+  plugin.traits.chunk = 64;
+  CHECK(plugin.chunk_length(values) == 64);
+  plugin.traits.chunk_option = "block_size";
+  CHECK(plugin.chunk_length(values) == 256);
   CHECK(plugin.scale(values, 16, 4) == 2.0);
   *find_option(values, "scale") = std::string("none");
   CHECK(plugin.scale(values, 16, 4) == 1.0);

@@ -1,6 +1,6 @@
 #include "kernels/newton_schulz.h"
 
-#include "tests/kernels/values.h"
+#include "tests/kernels/polar.h"
 
 #include <algorithm>
 #include <cmath>
@@ -14,18 +14,6 @@ namespace {
 
 NewtonSchulz options(const char* name, at::ScalarType dtype, int steps = 0) {
   return {coefficient_set(name, steps), dtype, 1.0};
-}
-
-/// U p(S / ||x||) V^T by the singular value decomposition, in float64.
-at::Tensor oracle(const at::Tensor& x, const std::vector<Coefficients>& rows, double norm_multiplier = 1.0) {
-  auto [u, s, vh] = at::linalg_svd(x.to(at::kDouble), false);
-  at::Tensor p = s / (norm_multiplier * s.norm());
-  for (std::int64_t i = 0; i < p.numel(); ++i) p[i] = evaluate(rows, p[i].item<double>());
-  return u.mul(p.unsqueeze(0)).matmul(vh);
-}
-
-double relative(const at::Tensor& a, const at::Tensor& b) {
-  return ((a.to(at::kDouble) - b.to(at::kDouble)).norm() / b.to(at::kDouble).norm()).item<double>();
 }
 
 at::Tensor orthogonal(std::int64_t n, std::mt19937_64& random) {
@@ -42,7 +30,7 @@ TEST_CASE("newton-schulz: float64 equals U p(S) V^T for every set and orientatio
     const auto o = options(std::string(set.name).c_str(), at::kDouble);
     for (const auto& [m, n] : std::vector<std::pair<int, int>>{{1, 1}, {1, 9}, {9, 1}, {16, 16}, {17, 40}, {65, 33}}) {
       const at::Tensor x = gaussian({m, n}, random, at::kDouble);
-      CHECK(relative(orthogonalize(x, o), oracle(x, o.rows)) < 1e-11);  // muon.md 10, 2
+      CHECK(relative_error(orthogonalize(x, o), polar_polynomial(x, o.rows)) < 1e-11);  // muon.md 10, 2
     }
   }
 }
@@ -51,12 +39,12 @@ TEST_CASE("newton-schulz: lower precision stays within the known distance of flo
   auto random = random_engine(41);
   const at::Tensor x = gaussian({48, 96}, random);
   const auto exact = orthogonalize(x.to(at::kDouble), options("you5", at::kDouble));
-  CHECK(relative(orthogonalize(x, options("you5", at::kFloat)), exact) < 1e-5);     // muon.md 10, 3
-  CHECK(relative(orthogonalize(x, options("you5", at::kBFloat16)), exact) < 3e-2);  // muon.md 10, 3
-  CHECK(relative(orthogonalize(x, options("you5", at::kBFloat16)), exact) > 1e-4);  // the option does something
+  CHECK(relative_error(orthogonalize(x, options("you5", at::kFloat)), exact) < 1e-5);     // muon.md 10, 3
+  CHECK(relative_error(orthogonalize(x, options("you5", at::kBFloat16)), exact) < 3e-2);  // muon.md 10, 3
+  CHECK(relative_error(orthogonalize(x, options("you5", at::kBFloat16)), exact) > 1e-4);  // the option does something
   const auto wide = orthogonalize(x, options("you5", at::kDouble));
   CHECK((wide.scalar_type() == at::kFloat));
-  CHECK(relative(wide, exact) < 1e-7);  // float32 rounding of the result
+  CHECK(relative_error(wide, exact) < 1e-7);  // float32 rounding of the result
 }
 
 TEST_CASE("newton-schulz: golden values of NS5") {
@@ -114,7 +102,8 @@ TEST_CASE("newton-schulz: scaling by a power of two changes no bit, at any magni
   }
   for (const double scale : {1e-30, 1e19}) {
     const at::Tensor x = gaussian({16, 32}, random) * scale;
-    CHECK(relative(orthogonalize(x, options("jordan", at::kFloat)), oracle(x, coefficient_set("jordan"))) < 1e-5);
+    CHECK(relative_error(orthogonalize(x, options("jordan", at::kFloat)),
+                         polar_polynomial(x, coefficient_set("jordan"))) < 1e-5);
   }
 }
 
@@ -151,7 +140,7 @@ TEST_CASE("newton-schulz: rank-deficient, zero, empty and non-finite matrices") 
   const at::Tensor rank1 = gaussian({24, 1}, random, at::kDouble).matmul(gaussian({1, 40}, random, at::kDouble));
   for (const char* name : {"jordan", "you5", "mod", "polar_express", "tight5"}) {
     const auto o = options(name, at::kDouble);
-    CHECK(relative(orthogonalize(rank1, o), oracle(rank1, o.rows)) < 1e-11);
+    CHECK(relative_error(orthogonalize(rank1, o), polar_polynomial(rank1, o.rows)) < 1e-11);
     const double singular = evaluate(o.rows, 1.0);
     CHECK(orthogonalize(rank1, o).norm().item<double>() == doctest::Approx(singular).epsilon(1e-9));
   }
@@ -175,8 +164,8 @@ TEST_CASE("newton-schulz: the norm multiplier divides once more") {
   const at::Tensor x = gaussian({10, 12}, random, at::kDouble);
   NewtonSchulz o = options("mod", at::kDouble);
   o.norm_multiplier = 1.02;
-  CHECK(relative(orthogonalize(x, o), oracle(x, o.rows, 1.02)) < 1e-11);
-  CHECK(relative(orthogonalize(x, o), oracle(x, o.rows)) > 1e-4);
+  CHECK(relative_error(orthogonalize(x, o), polar_polynomial(x, o.rows, 1.02)) < 1e-11);
+  CHECK(relative_error(orthogonalize(x, o), polar_polynomial(x, o.rows)) > 1e-4);
 }
 
 TEST_CASE("newton-schulz: the input is not written and gradients are not recorded") {

@@ -1,8 +1,7 @@
 #include <ATen/ATen.h>
 #include <doctest/doctest.h>
 
-#include "core/plugin/optimizer.h"
-#include "kernels/pointwise.h"
+#include "core/plugin/elementwise.h"
 #include "tests/support/conformance.h"
 
 /// The laws can fail: each is given a plugin that breaks it, and nothing else.
@@ -42,22 +41,19 @@ class Offender final : public Optimizer {
   void begin(Pieces pieces, const Step& step) override {
     const auto& o = step.options<OffenderOptions>();
     ++calls_;
+    const double undone = fault_ == Fault::ignores_scale ? 1 / static_cast<double>(step.grad_scale) : 1;
+    const double decay_rate = fault_ == Fault::idle_option ? 0.5 : o.momentum;
+    elementwise(pieces, step, operands(in(piece::grad), inout(piece::state(0)), out(piece::work)),
+                [&](const Numbers&, auto real) {
+                  const auto mu = real(decay_rate), scale = real(undone);
+                  return [=](auto g, auto& m, auto& u) { u = m = mu * m + scale * g; };
+                });
     for (auto& piece : pieces) {
-      const double scale = fault_ == Fault::ignores_scale ? 1.0 : step.grad_scale;
-      const double mu = fault_ == Fault::idle_option ? 0.5 : o.momentum;
-      kernels::pointwise(kernels::compute_type(piece.work),
-                         {kernels::in(piece.grad), kernels::inout(piece.state[0]), kernels::out(piece.work)},
-                         [&](auto x, std::int64_t n) {
-                           using C = typename decltype(x)::scalar;
-                           for (std::int64_t i = 0; i < n; ++i) {
-                             x[1][i] = static_cast<C>(mu) * x[1][i] + static_cast<C>(scale) * x[0][i];
-                             x[2][i] = x[1][i];
-                           }
-                         });
-      if (fault_ == Fault::writes_gradient) at::Tensor(piece.grad).mul_(0.5);
-      if (fault_ == Fault::sees_position) piece.work.mul_(1.0 + 1e-3 * static_cast<double>(piece.offset));
-      if (fault_ == Fault::moves_on_zero) piece.work.add_(1e-3);
-      if (fault_ == Fault::hides_state) piece.work.mul_(1.0 + 0.01 * calls_);
+      auto u = piece.tensor(piece.work);
+      if (fault_ == Fault::writes_gradient) piece.tensor(piece.grad).mul_(0.5);
+      if (fault_ == Fault::sees_position) u.mul_(1.0 + 1e-3 * static_cast<double>(piece.offset));
+      if (fault_ == Fault::moves_on_zero) u.add_(1e-3);
+      if (fault_ == Fault::hides_state) u.mul_(1.0 + 0.01 * calls_);
     }
   }
   void transform(Stack& stack, const Step&) override {
@@ -68,15 +64,11 @@ class Offender final : public Optimizer {
                            .copy_(stack.work));
   }
   void finish(Pieces pieces, const Step& step) override {
-    for (auto& piece : pieces) {
-      const double decay = fault_ == Fault::wrong_decay ? step.options<OffenderOptions>().weight_decay : piece.decay;
-      kernels::pointwise(kernels::compute_type(piece.work), {kernels::inout(piece.param), kernels::in(piece.work)},
-                         [&](auto x, std::int64_t n) {
-                           using C = typename decltype(x)::scalar;
-                           for (std::int64_t i = 0; i < n; ++i)
-                             x[0][i] = x[0][i] * static_cast<C>(1 - decay) - static_cast<C>(piece.lr) * x[1][i];
-                         });
-    }
+    const double wrong = step.options<OffenderOptions>().weight_decay;
+    elementwise(pieces, step, operands(inout(piece::param), in(piece::work)), [&](const Numbers& at, auto real) {
+      const auto keep = real(1 - (fault_ == Fault::wrong_decay ? wrong : at.decay)), lr = real(at.lr);
+      return [=](auto& p, auto u) { p = p * keep - lr * u; };
+    });
   }
 
  private:

@@ -1,7 +1,6 @@
 #include <ATen/ATen.h>
 
-#include "core/plugin/optimizer.h"
-#include "kernels/pointwise.h"
+#include "core/plugin/elementwise.h"
 
 namespace switchyard {
 namespace {
@@ -26,14 +25,8 @@ constexpr auto describe(of<RewriteOptions>) {
 class Rewrite final : public Optimizer {
  public:
   void begin(Pieces pieces, const Step& step) override {
-    for (auto& piece : pieces) {
-      kernels::pointwise(kernels::compute_type(piece.work), {kernels::in(piece.grad), kernels::out(piece.work)},
-                         [&](auto x, std::int64_t n) {
-                           using C = typename decltype(x)::scalar;
-                           const auto gain = static_cast<C>(step.grad_scale);
-                           for (std::int64_t i = 0; i < n; ++i) x[1][i] = gain * x[0][i];
-                         });
-    }
+    elementwise(pieces, step, operands(in(piece::grad), out(piece::work)),
+                [](const Numbers&, auto) { return [](auto g, auto& u) { u = g; }; });
   }
 
   void transform(Stack& stack, const Step& step) override {
@@ -47,12 +40,12 @@ class Rewrite final : public Optimizer {
       const auto length = w.to(at::kDouble).square().sum().item<double>();
       const auto along = w.to(at::kDouble).mul(m.to(at::kDouble)).sum().item<double>();
       const auto turn = m.sub(w, length > 0 ? along / length : 0.0);  // [out, in]
-      stack.work.select(0, b).copy_(w.mul(1 - stack.decay[at]).sub_(turn, stack.lr[at] * stack.blocks[at]->scale));
+      stack.work.select(0, b).copy_(w.mul(1 - stack.decay[at]).sub_(turn, stack.lr[at] * stack.scale[at]));
     }
   }
 
   void finish(Pieces pieces, const Step&) override {
-    for (auto& piece : pieces) piece.param.copy_(piece.work);
+    for (auto& piece : pieces) piece.parameter().copy_(piece.tensor(piece.work));
   }
 };
 
@@ -69,6 +62,6 @@ SWITCHYARD_PLUGIN(probe_rewrite) {
       {.name = "probe_rewrite",
        .doc = "Probe: the complete phase makes the new parameter.",
        .slots = {{.name = "momentum", .shape = SlotShape::block_matrix}},
-       .traits = {.unit = Unit::matrix, .needs_param = true, .needs_lr = true},
+       .traits = {.unit = Unit::matrix, .needs_param = true, .needs_lr = true, .master = true},
        .scratch = scratch}));
 }

@@ -2,8 +2,7 @@
 
 #include <cmath>
 
-#include "core/plugin/optimizer.h"
-#include "kernels/pointwise.h"
+#include "core/plugin/elementwise.h"
 
 namespace switchyard {
 namespace {
@@ -33,18 +32,11 @@ class RowNorm final : public Optimizer {
  public:
   void begin(Pieces pieces, const Step& step) override {
     const auto& o = step.options<RowNormOptions>();
-    for (auto& piece : pieces) {
-      kernels::pointwise(kernels::compute_type(piece.work),
-                         {kernels::in(piece.grad), kernels::inout(piece.state[0]), kernels::out(piece.work)},
-                         [&](auto x, std::int64_t n) {
-                           using C = typename decltype(x)::scalar;
-                           const auto gain = static_cast<C>(step.grad_scale);
-                           const auto mu = static_cast<C>(o.momentum);
-                           const auto fresh = static_cast<C>(1 - o.momentum);
-                           for (std::int64_t i = 0; i < n; ++i)
-                             x[2][i] = x[1][i] = mu * x[1][i] + fresh * (gain * x[0][i]);
-                         });
-    }
+    elementwise(pieces, step, operands(in(piece::grad), inout(piece::state(0)), out(piece::work)),
+                [&](const Numbers&, auto real) {
+                  const auto mu = real(o.momentum), fresh = real(1 - o.momentum);
+                  return [=](auto g, auto& m, auto& u) { u = m = mu * m + fresh * g; };
+                });
   }
 
   void transform(Stack& stack, const Step& step) override {
@@ -62,17 +54,7 @@ class RowNorm final : public Optimizer {
     }
   }
 
-  void finish(Pieces pieces, const Step&) override {
-    for (auto& piece : pieces) {
-      kernels::pointwise(kernels::compute_type(piece.work), {kernels::inout(piece.param), kernels::in(piece.work)},
-                         [&](auto x, std::int64_t n) {
-                           using C = typename decltype(x)::scalar;
-                           const auto keep = static_cast<C>(1 - piece.decay);
-                           const auto lr = static_cast<C>(piece.lr);
-                           for (std::int64_t i = 0; i < n; ++i) x[0][i] = x[0][i] * keep - lr * x[1][i];
-                         });
-    }
-  }
+  void finish(Pieces pieces, const Step& step) override { apply_update(pieces, step); }
 };
 
 /// Double copies: the block, a square or the result, the result rescaled; and a few rows.

@@ -2,8 +2,7 @@
 
 #include <cmath>
 
-#include "core/plugin/optimizer.h"
-#include "kernels/pointwise.h"
+#include "core/plugin/elementwise.h"
 
 namespace switchyard {
 namespace {
@@ -31,14 +30,8 @@ constexpr auto describe(of<TwoSidedOptions>) {
 class TwoSided final : public Optimizer {
  public:
   void begin(Pieces pieces, const Step& step) override {
-    for (auto& piece : pieces) {
-      kernels::pointwise(kernels::compute_type(piece.work), {kernels::in(piece.grad), kernels::out(piece.work)},
-                         [&](auto x, std::int64_t n) {
-                           using C = typename decltype(x)::scalar;
-                           const auto gain = static_cast<C>(step.grad_scale);
-                           for (std::int64_t i = 0; i < n; ++i) x[1][i] = gain * x[0][i];
-                         });
-    }
+    elementwise(pieces, step, operands(in(piece::grad), out(piece::work)),
+                [](const Numbers&, auto) { return [](auto g, auto& u) { u = g; }; });
   }
 
   void transform(Stack& stack, const Step& step) override {
@@ -70,17 +63,7 @@ class TwoSided final : public Optimizer {
     }
   }
 
-  void finish(Pieces pieces, const Step&) override {
-    for (auto& piece : pieces) {
-      kernels::pointwise(kernels::compute_type(piece.work), {kernels::inout(piece.param), kernels::in(piece.work)},
-                         [&](auto x, std::int64_t n) {
-                           using C = typename decltype(x)::scalar;
-                           const auto keep = static_cast<C>(1 - piece.decay);
-                           const auto lr = static_cast<C>(piece.lr);
-                           for (std::int64_t i = 0; i < n; ++i) x[0][i] = x[0][i] * keep - lr * x[1][i];
-                         });
-    }
-  }
+  void finish(Pieces pieces, const Step& step) override { apply_update(pieces, step); }
 };
 
 /// Double copies: gradient, g, u and two products; both sides, each with its fresh gram, its identity and a quotient.
@@ -92,12 +75,12 @@ std::int64_t scratch(std::int64_t out, std::int64_t in, Dtype, const OptionValue
 }  // namespace switchyard
 
 SWITCHYARD_PLUGIN(probe_two_sided) {
-  registry.add(describe_optimizer<TwoSided, TwoSidedOptions>(
-      {.name = "probe_two_sided",
-       .doc = "Probe: two square matrices and a number a block.",
-       .slots = {{.name = "left", .shape = SlotShape::out_by_out},
-                 {.name = "right", .shape = SlotShape::in_by_in},
-                 {.name = "mean_square", .shape = SlotShape::block_scalar}},
-       .traits = {.unit = Unit::matrix, .scale_free = true},
-       .scratch = scratch}));
+  registry.add(
+      describe_optimizer<TwoSided, TwoSidedOptions>({.name = "probe_two_sided",
+                                                     .doc = "Probe: two square matrices and a number a block.",
+                                                     .slots = {{.name = "left", .shape = SlotShape::out_by_out},
+                                                               {.name = "right", .shape = SlotShape::in_by_in},
+                                                               {.name = "mean_square", .shape = SlotShape::per_block}},
+                                                     .traits = {.unit = Unit::matrix, .scale_free = true},
+                                                     .scratch = scratch}));
 }

@@ -7,6 +7,7 @@
 
 #include "core/sha256.h"
 #include "rules/codes.h"
+#include "rules/plan_diff.h"
 #include "rules/plan_document.h"
 #include "rules/planner.h"
 #include "tests/support/test_registry.h"
@@ -177,4 +178,33 @@ TEST_CASE("lock: the plan inside the index of a checkpoint is read, and its chec
   CHECK(document->state.size() == plan.parameters.size());
   CHECK(refusal(replaced(text, "0.02", "0.03")).first == "SWY-3202");
   CHECK(refusal(replaced(text, "\"plan\": {", "\"plam\": {")).first == "SWY-1012");
+}
+
+TEST_CASE("lock: one from before slots had names still speaks of the same state") {
+  const auto plan = planned(spec_text);
+  std::map<std::string, std::string> old;
+  for (auto [key, line] : state_lines(plan, test::registry())) {
+    for (auto at = line.find(":like_param:work"); at != std::string::npos; at = line.find(":like_param:work"))
+      line.replace(at, 16, "#0");
+    old.emplace(key, line);
+  }
+  auto written = plan;
+  written.state_hash = hash_of_state(old);
+  written.plan_hash = std::string(64, '5');
+  auto text = lock_text(written, test::registry());
+  for (auto at = text.find(":like_param:work"); at != std::string::npos; at = text.find(":like_param:work"))
+    text.replace(at, 16, "#0");
+  const auto sealed = text.find("\"sha256\": \"") + 11;
+  Diagnostics ignored;
+  text.replace(sealed, 64, lock_checksum(*parse_json(text, "", ignored)));
+  Diagnostics diagnostics;
+  const auto document = read_plan_document(text, "old.lock", diagnostics);
+  REQUIRE(document);
+  CHECK(document->older);
+  CHECK(document->state_hash == plan.state_hash);
+  const auto now = read_plan_document(lock_text(plan, test::registry()), "new.lock", diagnostics);
+  REQUIRE(now);
+  CHECK_FALSE(now->older);
+  CHECK(compare_plans(*document, *now).same_state());
+  CHECK(compare_plans(*document, *now).differences.empty());
 }

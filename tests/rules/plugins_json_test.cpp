@@ -43,15 +43,20 @@ Registry two_plugins() {
   runs.version = "2.1";
   runs.state_version = 3;
   runs.table = option_table<Options>();
-  runs.slots = {{"code", SlotShape::code_u8, "", 0}, {"absmax", SlotShape::per_run, "momentum", 1}};
-  runs.traits.unit = Unit::run;
-  runs.traits.run_option = "block_size";
+  runs.slots = {
+      {.name = "code", .codec = "absmax_u8"},
+      {.name = "absmax", .shape = SlotShape::per_chunk, .dtype = SlotDtype::float64, .when = "momentum", .initial = 1}};
+  runs.traits.unit = Unit::chunk;
+  runs.traits.chunk_option = "block_size";
   runs.traits.master = true;
   runs.traits.needs_param = true;
   out.add(runs);
   OptimizerDescriptor matrix;
   matrix.name = "matrix";
-  matrix.slots = {{"left", SlotShape::out_by_out, "", 0}};
+  matrix.slots = {{.name = "left",
+                   .shape = SlotShape::out_by_out,
+                   .exists = [](const OptionValues&, std::int64_t rows, std::int64_t) { return rows < 10; },
+                   .identity = true}};
   matrix.traits.unit = Unit::matrix;
   matrix.traits.needs_lr = true;
   matrix.traits.predicated = true;
@@ -98,13 +103,16 @@ TEST_CASE("plugins json: a registry survives the trip through its document") {
     CHECK(x.role == y.role);
     CHECK(x.length == y.length);
   }
-  CHECK(b.run_length(b.table.defaults()) == 256);
+  CHECK(b.chunk_length(b.table.defaults()) == 256);
   CHECK(b.scale(b.table.defaults(), 16, 4) == 2.0);
   CHECK(b.traits.master);
   CHECK(b.traits.needs_param);
   CHECK_FALSE(b.traits.needs_lr);
   CHECK(b.slots[1].initial == 1);
-  CHECK(b.active_slots(b.table.defaults()).size() == 2);
+  CHECK(b.slots[0].codec == "absmax_u8");
+  CHECK(b.slots[1].dtype == SlotDtype::float64);
+  CHECK(again.find("matrix")->slots[0].identity);
+  CHECK(again.find("matrix")->slots[0].by_shape);
   CHECK(again.find("matrix")->traits.upholds == std::vector<std::string>{"stiefel"});
   CHECK(again.find("matrix")->needs_matrix());
   CHECK_FALSE(b.make);  // one can plan with it, not run

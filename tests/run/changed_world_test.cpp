@@ -305,3 +305,47 @@ TEST_CASE("changed world: tied tensors are one parameter, updated once, found un
   CHECK(said.find("`a`") != std::string::npos);
   CHECK(said.find("`b`") != std::string::npos);
 }
+
+TEST_CASE("changed world: rebind places tensors anew, on host copies where they are needed and only there") {
+  const auto registry = builtin_registry();
+  const auto communicator = self_communicator();
+  NamedTensor named;
+  named.name = "w";
+  named.tensor = at::arange(6, at::kFloat).set_requires_grad(true);
+  Diagnostics diagnostics;
+  const auto plan = plan_from_groups({{.id = "g", .plugin = "sgd", .parameters = {"w"}}}, 0.1,
+                                     table_from_tensors({named}, diagnostics), registry, diagnostics);
+  REQUIRE(plan);
+  auto parameters = bind_parameters(*plan, {named}, registry, *communicator, /*host_copies=*/false);
+  CHECK_FALSE(parameters[0].host.defined());
+  // As if it had been moved to a device whose memory kernels cannot reach, and back.
+  auto moved = named;
+  moved.tensor = at::full({6}, 7.0).set_requires_grad(true);
+  rebind_parameters(parameters, {moved}, 0, /*host_copies=*/true);
+  REQUIRE(parameters[0].host.defined());
+  CHECK(parameters[0].host.eq(7).all().item<bool>());
+  rebind_parameters(parameters, {named}, 0, /*host_copies=*/false);
+  CHECK_FALSE(parameters[0].host.defined());
+}
+
+TEST_CASE("changed world: a step after rebind works on the new tensors, whatever their layout") {
+  const testing::Threads one(1);
+  const MixedModel model;
+  auto straight = model.bench();
+  auto moved = model.bench();
+  straight.step(1);
+  moved.step(1);
+  std::vector<NamedTensor> others = moved.tensors();
+  for (auto& named : others) {
+    auto turned = named.tensor.detach().clone();
+    if (turned.dim() == 2) turned = turned.t().contiguous().t();
+    named.tensor = turned.set_requires_grad(named.tensor.requires_grad());
+  }
+  moved.optimizer().rebind(others);
+  straight.step(2);
+  moved.set_gradients(2);
+  for (std::size_t i = 0; i < others.size(); ++i) others[i].tensor.mutable_grad() = moved.tensors()[i].tensor.grad();
+  CHECK(moved.optimizer().step().applied);
+  for (std::size_t i = 0; i < others.size(); ++i)
+    CHECK(same_bits(others[i].tensor.detach(), straight.tensors()[i].tensor.detach()));
+}

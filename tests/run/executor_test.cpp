@@ -5,6 +5,7 @@
 #include <set>
 
 #include "core/plugin/optimizer.h"
+#include "core/run/block_stack.h"
 #include "core/run/composed_optimizer.h"
 #include "tests/run/mixed_bench.h"
 
@@ -32,8 +33,10 @@ class Recorder final : public Optimizer {
   explicit Recorder(std::shared_ptr<Log> log) : log_(std::move(log)) {}
   void begin(Pieces pieces, const Step&) override {
     for (auto& piece : pieces) {
-      piece.work.zero_();
-      if (piece.param.sizes() != piece.grad.sizes() || piece.param.sizes() != piece.work.sizes()) log_->packed = false;
+      piece.tensor(piece.work).zero_();
+      std::int64_t numel = 1;
+      for (const auto size : piece.sizes) numel *= size;
+      if (numel != piece.numel) log_->packed = false;
     }
   }
   void transform(Stack& stack, const Step&) override {
@@ -41,7 +44,7 @@ class Recorder final : public Optimizer {
     for (std::int64_t b = 0; b < stack.size(); ++b) {
       const auto& info = *stack.blocks[static_cast<std::size_t>(b)];
       call.push_back(info.parameter + "/" + info.block);
-      for (const auto& slot : {stack.work, stack.param, stack.state[0]}) {
+      for (const auto& slot : {stack.work, stack.param, at::Tensor(stack.state[0])}) {
         const auto one = slot.select(0, b);
         if (reinterpret_cast<std::uintptr_t>(one.const_data_ptr()) % 64 != 0) log_->aligned = false;
         if (!one.is_contiguous()) log_->packed = false;
@@ -196,4 +199,39 @@ TEST_CASE("executor: rows that are not held exactly once are refused") {
     }));
     for (const auto& text : said) CHECK(text.find("`w`") != std::string::npos);
   }
+}
+
+namespace {
+
+struct OtherOptions {
+  bool unused = false;
+};
+constexpr auto describe(of<OtherOptions>) { return options(option("unused", &OtherOptions::unused, "")); }
+
+/// Asks for the options of another plugin.
+class Confused final : public Optimizer {
+ public:
+  void finish(Pieces, const Step& step) override { static_cast<void>(step.options<NoOptions>()); }
+};
+
+}  // namespace
+
+TEST_CASE("executor: a plugin that asks for another struct than its table's is told, and poisons") {
+  Registry registry;
+  registry.add(describe_optimizer<Confused, OtherOptions>({.name = "confused", .doc = "Asks for other options."}));
+  const conformance::Subject subject(registry, *registry.find("confused"));
+  conformance::Setup setup;
+  setup.items = {{"w", {3, 4}}};
+  conformance::Bench bench(subject, setup);
+  const auto said = thrown_by([&] { bench.step(1); });
+  CHECK(said.find("plugin `confused` failed in finish at parameter `w`") != std::string::npos);
+  CHECK(said.find("asks for its options as") != std::string::npos);
+  CHECK(bench.optimizer().poisoned());
+}
+
+TEST_CASE("executor: stacks that no memory holds are refused with their size") {
+  Arena arena;
+  const auto said = thrown_by([&] { arena.reserve(std::int64_t{1} << 60); });
+  CHECK(said.find("1152921504606846976 bytes") != std::string::npos);
+  CHECK(said.find("workspace") != std::string::npos);
 }

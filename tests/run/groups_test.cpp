@@ -81,7 +81,7 @@ TEST_CASE("groups: an option that decides which state exists cannot be written")
   const auto amsgrad = thrown_by([&] { bench.optimizer().group("of_adamw").set("amsgrad", true); });
   CHECK(amsgrad.find("amsgrad") != std::string::npos);
   CHECK(amsgrad.find("new plan") != std::string::npos);
-  CHECK(thrown_by([&] { bench.optimizer().group("of_probe_coded").set("run", std::int64_t{16}); }).find("new plan") !=
+  CHECK(thrown_by([&] { bench.optimizer().group("of_probe_coded").set("chunk", std::int64_t{16}); }).find("new plan") !=
         std::string::npos);
 }
 

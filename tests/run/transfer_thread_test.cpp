@@ -46,6 +46,9 @@ TEST_CASE("transfer: items arrive through any strides and dtypes, in one exchang
       transfer.add(plan.from, plan.to, elements, plan.dtype, source, destination);
     }
     transfer.run(communicator);
+    transfer.run(communicator);  // the same again
+    transfer.clear();
+    CHECK(transfer.empty());
     transfer.run(communicator);  // with nothing to move
   });
   for (std::size_t i = 0; i < plans.size(); ++i) {
@@ -65,4 +68,23 @@ TEST_CASE("transfer: the destination's own dtype is rounded to once") {
     transfer.run(communicator);
   });
   CHECK(testing::same_bits(arrived, source.to(at::kBFloat16)));
+}
+
+TEST_CASE("transfer: only items of active parameters move") {
+  ThreadWorld world(2);
+  std::vector<at::Tensor> arrived = {at::zeros({2}), at::zeros({3}), at::zeros({4})};
+  world.run([&](Communicator& communicator) {
+    const bool sender = communicator.rank() == 1;
+    Transfer transfer(communicator.rank(), 2);
+    for (std::size_t i = 0; i < arrived.size(); ++i) {
+      const auto value = at::full(arrived[i].sizes(), static_cast<double>(i + 1), at::kFloat);
+      transfer.add(1, 0, value.numel(), at::kFloat, sender ? value : at::Tensor(), sender ? at::Tensor() : arrived[i],
+                   i == 2 ? Transfer::always : i);
+    }
+    const std::vector<char> active = {0, 1};
+    transfer.run(communicator, active.data());
+  });
+  CHECK(arrived[0].eq(0).all().item<bool>());
+  CHECK(arrived[1].eq(2).all().item<bool>());
+  CHECK(arrived[2].eq(3).all().item<bool>());
 }

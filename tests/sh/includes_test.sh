@@ -27,11 +27,11 @@ must_fail rules/match.cpp '"kernels/polar.h"'
 must_fail optimizers/muon.cpp '"core/run/executor.h"'
 must_fail optimizers/muon.cpp '"rules/spec.h"'
 must_fail kernels/polar.cpp '"core/describe.h"'
-must_fail kernels/reduce.cu '"core/describe.h"'
+must_fail kernels/squares.cu '"core/describe.h"'
 
 # The other way round: what is allowed is not reported.
 mkdir -p "$planted/core/run" "$planted/optimizers" "$planted/kernels"
-printf '#include "core/plan.h"\n#include "core/plugin/optimizer.h"\n#include "kernels/reduce.h"\n#include <ATen/ATen.h>\n' |
+printf '#include "core/plan.h"\n#include "core/plugin/optimizer.h"\n#include "kernels/view.h"\n#include <ATen/ATen.h>\n' |
   tee "$planted/core/run/executor.cpp" >"$planted/optimizers/muon.cpp"
-printf '#include "kernels/reduce.h"\n' >"$planted/kernels/polar.cpp"
+printf '#include "kernels/view.h"\n' >"$planted/kernels/polar.cpp"
 bash "$check" "$planted"

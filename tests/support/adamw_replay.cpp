@@ -8,8 +8,6 @@
 /// after
 ///        every step if numel <= 1100
 
-#include "kernels/adamw.h"
-
 #include <ATen/ATen.h>
 
 #include <cstdio>
@@ -19,10 +17,11 @@
 #include <string>
 #include <vector>
 
+#include "core/run/composed_optimizer.h"
+
 namespace {
 
-using switchyard::kernels::AdamW;
-using switchyard::kernels::AdamWArithmetic;
+using namespace switchyard;
 
 at::Tensor read(std::istream& in, std::int64_t n, at::ScalarType type) {
   at::Tensor t = at::empty({n}, type);
@@ -35,7 +34,7 @@ void write(std::ostream& out, const at::Tensor& t) {
   out.write(static_cast<const char*>(t.const_data_ptr()), static_cast<std::streamsize>(t.nbytes()));
 }
 
-void replay(const std::string& line, std::istream& in, std::ostream& out) {
+void replay(const std::string& line, const Registry& registry, std::istream& in, std::ostream& out) {
   std::istringstream words(line);
   std::string arithmetic;
   std::string dtype;
@@ -47,26 +46,37 @@ void replay(const std::string& line, std::istream& in, std::ostream& out) {
   std::int64_t n = 0;
   std::int64_t steps = 0;
   std::int64_t gradients = 0;
-  AdamW options;
-  words >> arithmetic >> dtype >> n >> steps >> gradients >> lr >> beta1 >> beta2 >> eps >> weight_decay >>
-      options.amsgrad >> options.maximize;
+  bool amsgrad = false;
+  bool maximize = false;
+  words >> arithmetic >> dtype >> n >> steps >> gradients >> lr >> beta1 >> beta2 >> eps >> weight_decay >> amsgrad >>
+      maximize;
   if (!words) throw std::runtime_error("not a case: " + line);
-  options.arithmetic = arithmetic == "torch" ? AdamWArithmetic::torch : AdamWArithmetic::fused;
-  options.lr = std::stod(lr);  // std::stod and not >>, so that every printed double comes back exactly
-  options.beta1 = std::stod(beta1);
-  options.beta2 = std::stod(beta2);
-  options.eps = std::stod(eps);
-  options.decay = options.lr * std::stod(weight_decay);
+  // std::stod and not >>, so that every printed double comes back exactly.
+  const OptionValues options = {{"betas", std::vector<double>{std::stod(beta1), std::stod(beta2)}},
+                                {"eps", std::stod(eps)},
+                                {"weight_decay", std::stod(weight_decay)},
+                                {"amsgrad", amsgrad},
+                                {"maximize", maximize},
+                                {"arithmetic", arithmetic}};
   const at::ScalarType type = dtype == "float64" ? at::kDouble : at::kFloat;
-  const at::Tensor param = read(in, n, type);
+  NamedTensor named;
+  named.name = "p";
+  named.tensor = read(in, n, type).set_requires_grad(true);
   std::vector<at::Tensor> grads;
   for (std::int64_t i = 0; i < gradients; ++i) grads.push_back(read(in, n, type));
-  const at::Tensor m = at::zeros({n}, type);
-  const at::Tensor v = at::zeros({n}, type);
-  const at::Tensor vmax = at::zeros({n}, type);
-  for (options.count = 1; options.count <= steps; ++options.count) {
-    adamw(param, grads[static_cast<std::size_t>((options.count - 1) % gradients)], m, v, vmax, options);
+  ComposedOptimizer optimizer({{.id = "g", .plugin = "adamw", .parameters = {"p"}, .options = options}}, std::stod(lr),
+                              {named}, registry);
+  const auto param = named.tensor.detach();
+  for (std::int64_t t = 1; t <= steps; ++t) {
+    named.tensor.mutable_grad() = grads[static_cast<std::size_t>((t - 1) % gradients)];
+    if (!optimizer.step().applied) throw std::runtime_error("a step was skipped");
     if (n <= 1100) write(out, param);
+  }
+  at::Tensor m, v, vmax = at::zeros({n}, type);
+  for (auto& [name, tensor] : optimizer.state()) {
+    if (name == "p/exp_avg") m = tensor;
+    if (name == "p/exp_avg_sq") v = tensor;
+    if (name == "p/max_exp_avg_sq") vmax = tensor;
   }
   for (const at::Tensor& t : {param, m, v, vmax}) write(out, t);
 }
@@ -83,7 +93,8 @@ int main(int argc, char** argv) {
     std::ifstream in(argv[2], std::ios::binary);
     std::ofstream out(argv[3], std::ios::binary);
     if (!cases || !in || !out) throw std::runtime_error("cannot open a file");
-    for (std::string line; std::getline(cases, line);) replay(line, in, out);
+    const auto registry = builtin_registry();
+    for (std::string line; std::getline(cases, line);) replay(line, registry, in, out);
   } catch (const std::exception& e) {
     std::fprintf(stderr, "adamw_replay: %s\n", e.what());
     return 1;

@@ -10,9 +10,9 @@ inline Registry registry_with_bytes() {
   OptimizerDescriptor bytes;
   bytes.name = "adamw8bit";
   bytes.table = option_table<ElementOptions>();
-  bytes.traits.unit = Unit::run;
-  bytes.traits.run = 256;
-  bytes.slots = {{"codes", SlotShape::code_u8, "", 0}, {"largest", SlotShape::per_run, "", 0}};
+  bytes.traits.unit = Unit::chunk;
+  bytes.traits.chunk = 256;
+  bytes.slots = {{.name = "codes", .codec = "absmax_u8"}};
   out.add(bytes);
   return out;
 }

@@ -94,7 +94,7 @@ Plan plan_of(const Subject& subject, const Setup& setup, const std::vector<Named
     auto& group = group_for(item.plugin.empty() ? subject.descriptor.name : item.plugin);
     if (item.frozen) continue;
     group.parameters.push_back(item.name);
-    if (subject.registry.find(group.plugin)->needs_matrix())
+    if (item.view || subject.registry.find(group.plugin)->needs_matrix())
       group.views.emplace(item.name, item.view ? *item.view : roles(item.shape.size()));
   }
   Diagnostics diagnostics;
@@ -111,6 +111,8 @@ Bench::Bench(const Subject& subject, const Setup& setup, Communicator* communica
   options.communicator = communicator;
   options.workspace = setup.workspace;
   options.host_copies = setup.host_copies;
+  options.formulas = setup.formulas;
+  options.attached = setup.attached;
   options.machine = subject.machine;
   options.warn = [](const std::string&) {};
   optimizer_.emplace(plan_of(subject, setup, tensors_), tensors_, subject.registry, options);
@@ -270,6 +272,7 @@ void all_laws(const Subject& subject) {
                          failing_rank_stops_all_until_they_load,
                          ranks_change_no_bit,
                          host_copies_change_no_bit,
+                         replayed_formulas_change_no_bit,
                          views_equal_separate_parameters}) {
     for (const auto& machine : machines_of(subject.descriptor))
       law(Subject(subject.registry, subject.descriptor, machine));

@@ -64,6 +64,8 @@ struct Setup {
   std::vector<std::pair<std::string, Schedule>> schedules{};
   std::int64_t workspace = std::int64_t{256} << 20;
   bool host_copies = false;  ///< RunOptions::host_copies
+  Formulas formulas = Formulas::compiled;
+  std::vector<Attached> attached{};  ///< RunOptions::attached
 };
 
 /// Parameters and state, whole, by name.
@@ -160,6 +162,7 @@ void failing_rank_stops_all_until_they_load(const Subject&);
 
 void ranks_change_no_bit(const Subject&);
 void host_copies_change_no_bit(const Subject&);
+void replayed_formulas_change_no_bit(const Subject&);  // what is recorded of a formula is the formula
 void views_equal_separate_parameters(const Subject&);  // matrix plugins; nothing to check for others
 
 /// All of the above, on each of machines_of(). Law 19 (a new process) needs a program of its own:

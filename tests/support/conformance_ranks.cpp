@@ -63,6 +63,20 @@ void host_copies_change_no_bit(const Subject& subject) {
   }
 }
 
+void replayed_formulas_change_no_bit(const Subject& subject) {
+  for (const auto dtype : {at::kFloat, at::kDouble, at::kBFloat16}) {
+    Setup setup;
+    setup.seed = 103;
+    setup.options = lively_options(subject.descriptor);
+    setup.items = small_items(subject, dtype);
+    setup.clip = 1.0;
+    const auto compiled = run(subject, setup);
+    setup.formulas = Formulas::replayed;
+    INFO("plugin ", subject.descriptor.name, ", dtype ", c10::toString(dtype));
+    CHECK(first_difference(run(subject, setup), compiled) == "");
+  }
+}
+
 void neighbours_change_no_bit(const Subject& subject) {
   for (const auto dtype : {at::kFloat, at::kDouble, at::kBFloat16}) {
     Setup many;

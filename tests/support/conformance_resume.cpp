@@ -103,38 +103,22 @@ void state_is_complete_and_declared(const Subject& subject) {
         CHECK(to_string(found->second.sizes().vec()) == to_string(shape));
         CHECK(std::string(c10::toString(found->second.scalar_type())) == c10::toString(type));
       };
-      const auto run_length = subject.descriptor.run_length(plan_of(subject, setup, bench.tensors()).groups[0].options);
-      for (const auto& slot :
-           subject.descriptor.active_slots(plan_of(subject, setup, bench.tensors()).groups[0].options)) {
-        switch (slot.shape) {
-          case SlotShape::like_param:
-            look(slot.name, item.shape, wide);
-            break;
-          case SlotShape::code_u8:
-            look(slot.name, item.shape, at::kByte);
-            break;
-          case SlotShape::per_run:
-            look(slot.name, {(numel + run_length - 1) / run_length}, at::kFloat);
-            break;
-          case SlotShape::per_out_row:
-            look(slot.name, {out}, wide);
-            break;
-          case SlotShape::per_in_column:
-            look(slot.name, {in}, wide);
-            break;
-          case SlotShape::out_by_out:
-            look(slot.name, {out, out}, wide);
-            break;
-          case SlotShape::in_by_in:
-            look(slot.name, {in, in}, wide);
-            break;
-          case SlotShape::block_scalar:
-            look(slot.name, {}, wide);
-            break;
-          case SlotShape::block_matrix:
-            look(slot.name, {out, in}, wide);
-            break;
-        }
+      const OptionValues values = plan_of(subject, setup, bench.tensors()).groups[0].options;
+      const std::vector<std::int64_t> chunks = {chunks_of(numel, subject.descriptor.chunk_length(values))};
+      for (const auto& slot : subject.descriptor.slots) {
+        const bool owned = owner_slot(slot.shape);
+        if (!slot.active(values, owned ? out : numel, owned ? in : 1)) continue;
+        const auto type = slot.encoded()                      ? at::kByte
+                          : slot.dtype == SlotDtype::work     ? wide
+                          : slot.dtype == SlotDtype::float64  ? at::kDouble
+                          : slot.dtype == SlotDtype::bfloat16 ? at::kBFloat16
+                                                              : at::kFloat;
+        look(slot.name,
+             owned                                ? owner_slot_sizes(slot.shape, out, in)
+             : slot.shape == SlotShape::per_chunk ? chunks
+                                                  : item.shape,
+             type);
+        if (slot.encoded()) look(slot.name + "_scale", chunks, at::kFloat);
       }
       if (subject.descriptor.traits.master && dtype == at::kBFloat16) look("master", item.shape, at::kFloat);
       look("count", {}, at::kLong);

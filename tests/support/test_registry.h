@@ -61,20 +61,18 @@ inline Registry registry() {
   OptimizerDescriptor muon;
   muon.name = "muon";
   muon.table = option_table<MatrixOptions>();
-  muon.slots = {{"momentum", SlotShape::like_param, "", 0}};
+  muon.slots = {{.name = "momentum"}};
   muon.traits.unit = Unit::matrix;
   out.add(muon);
   OptimizerDescriptor adamw;
   adamw.name = "adamw";
   adamw.table = option_table<ElementOptions>();
-  adamw.slots = {{"exp_avg", SlotShape::like_param, "", 0},
-                 {"exp_avg_sq", SlotShape::like_param, "", 0},
-                 {"max_exp_avg_sq", SlotShape::like_param, "amsgrad", 0}};
+  adamw.slots = {{.name = "exp_avg"}, {.name = "exp_avg_sq"}, {.name = "max_exp_avg_sq", .when = "amsgrad"}};
   out.add(adamw);
   OptimizerDescriptor sgd;
   sgd.name = "sgd";
   sgd.table = option_table<PlainOptions>();
-  sgd.slots = {{"momentum", SlotShape::like_param, "momentum", 0}};
+  sgd.slots = {{.name = "momentum", .when = "momentum"}};
   sgd.check = [](const OptionValues& values) -> std::string {
     const bool nesterov = truthy(*find_option(values, "nesterov"));
     return nesterov && !truthy(*find_option(values, "momentum")) ? "nesterov needs momentum above 0" : "";
