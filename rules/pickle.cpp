@@ -22,9 +22,9 @@ class Refusal : public std::runtime_error {
 constexpr std::uint32_t mark = 0xffffffffU;
 constexpr std::size_t longest_global = 4096;
 
-class Machine {
+class StackMachine {
  public:
-  Machine(std::string_view text, std::size_t most_values) : text_(text), most_values_(most_values) {}
+  StackMachine(std::string_view text, std::size_t most_values) : text_(text), most_values_(most_values) {}
 
   Pickle run() {
     while (!done_) {
@@ -381,7 +381,7 @@ std::optional<Pickle> read_pickle(std::string_view text, const std::string& file
   };
   if (static_cast<std::int64_t>(text.size()) > Pickle::most_bytes)
     return refuse(fmt::format("it has {} bytes; at most {} are read", text.size(), Pickle::most_bytes));
-  Machine machine(text, most_values);
+  StackMachine machine(text, most_values);
   try {
     return machine.run();
   } catch (const Refusal& refusal) {
