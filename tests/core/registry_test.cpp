@@ -6,7 +6,7 @@
 
 namespace switchyard {
 class Optimizer {};  // stands for the class that only programs with tensors have
-}
+}  // namespace switchyard
 
 using namespace switchyard;
 
