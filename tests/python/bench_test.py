@@ -37,7 +37,7 @@ bars = [e for e in picture.iter() if e.tag.endswith("rect")]
 assert len(bars) == 2 and bars[0].get("fill") != bars[1].get("fill")  # met, and not met
 assert float(bars[0].get("x")) >= float(bars[1].get("x")) + float(bars[1].get("width")) - 1e-6  # on either side of 1
 
-assert instructions.instructions_of("events: Ir\nsummary: 12345\n") == 12345
+assert instructions.instructions_of("events: Ir\nsummary: 0\n1 2\ntotals: 12345\n") == 12345
 assert instructions.verdict(100, 100) == "" and instructions.verdict(109, 100) == "" and instructions.verdict(91, 100) == ""
 assert "more than" in instructions.verdict(111, 100)
 assert "less than" in instructions.verdict(89, 100)
