@@ -1,23 +1,40 @@
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <string>
 
 #include "core/json.h"
+#include "core/plan.h"
 
 namespace switchyard {
 
-/// The index of a checkpoint folder: a JSON document that carries a SHA-256 of its own text, so that a changed digit
-/// does not go unseen.
+/// Version of the format that is written. An index says how the lines of its `state` are worded: those of version v are
+/// compared with state_lines_of(plan, registry, v).
+inline constexpr std::int64_t written_checkpoint_format = 1;
+/// The newest version that is read; older ones are too.
+inline constexpr std::int64_t newest_checkpoint_format = 2;
+
+/// The lines of a plan's state as an index of this format has them.
+std::map<std::string, std::string> state_lines_of(const Plan& plan, const Registry& registry, std::int64_t format);
+
+/// The index of a checkpoint: a JSON document that carries a SHA-256 of its own text, so that a changed digit does not
+/// go unseen.
 class CheckpointIndex {
  public:
   static std::string path_in(const std::string& folder) { return folder + "/index.json"; }
 
-  /// Writes `members` (an object) as a folder's index, atomically. Throws CheckpointError.
+  /// The text of an index with `members` (an object).
+  static std::string text(const Json& members);
+  /// Writes them as a folder's index, atomically. Throws CheckpointError.
   static void write(const std::string& folder, const Json& members);
 
   /// Reads and checks: strict JSON, a known format version, the checksum. Throws CheckpointError.
   explicit CheckpointIndex(const std::string& folder);
+  /// The same of a text; `name` is what messages call it.
+  CheckpointIndex(const std::string& text, std::string name);
 
+  std::int64_t format() const { return format_; }
   const Json& root() const { return json_; }
   /// A member that must exist and be of this kind; else CheckpointError naming it.
   const Json& get(const Json& object, const char* key, Json::Kind kind) const;
@@ -27,7 +44,10 @@ class CheckpointIndex {
   std::int64_t count(const char* key) const;
 
  private:
+  void read(const std::string& text);
+
   std::string path_;
+  std::int64_t format_ = 0;
   Json json_;
 };
 

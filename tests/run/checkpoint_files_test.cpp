@@ -115,7 +115,7 @@ TEST_CASE("checkpoint: damaged, cut and lying files are refused, and the live st
   refused("data elsewhere",
           [&](const std::string& folder) { testing::set_member(index_of(folder), "data", "../good/x.safetensors"); });
   refused("a later format",
-          [&](const std::string& folder) { testing::set_member(index_of(folder), "switchyard_checkpoint", "2"); });
+          [&](const std::string& folder) { testing::set_member(index_of(folder), "switchyard_checkpoint", "3"); });
   refused("steps as text",
           [&](const std::string& folder) { testing::set_member(index_of(folder), "applied_steps", "\"one\""); });
   refused("negative steps",
@@ -174,4 +174,10 @@ TEST_CASE("checkpoint: a process killed while it saves leaves a checkpoint that 
     CHECK(first_difference(other.outcome().state, bench.outcome().state) == "");
   }
   CHECK(killed_inside == 12);
+  // Whatever they have left, the next save clears.
+  bench.optimizer().save(scratch.path("c"));
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(scratch.path("c"))) names.push_back(entry.path().filename().string());
+  INFO(names.size(), " files");
+  CHECK(names.size() == 2);
 }
