@@ -56,7 +56,8 @@ struct MetricRecord {
   std::vector<std::pair<std::string, std::string>> texts;
 };
 
-/// Where metrics go. Called on rank 0, after each measured step.
+/// Where metrics go. Called on rank 0, after each measured step. What it throws is reported and ends no step; the next
+/// record is given to it as if nothing had been.
 class MetricSink {
  public:
   virtual ~MetricSink() = default;
@@ -66,7 +67,9 @@ class MetricSink {
 
 /// One JSON object a line: {"step": 3, "group": "hidden", "lr": 0.02, ...}; the first line is {"switchyard_metrics":
 /// 1}. Appends to an existing file. NaN and infinities are written as strings. Throws OptimizerError if the file cannot
-/// be opened or written.
+/// be opened. Lines are collected until flush; a flush that fails (a full disk) throws OptimizerError and keeps what is
+/// not written, up to a million bytes, so that the next one goes on where it stopped, and no line is torn. What does
+/// not fit any more is lost: write throws OptimizerError.
 std::unique_ptr<MetricSink> open_jsonl_sink(const std::string& path);
 
 }  // namespace switchyard

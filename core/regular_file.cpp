@@ -45,15 +45,19 @@ std::string RegularFile::read(std::size_t limit) const {
 
 std::string RegularFile::read_at(std::int64_t offset, std::int64_t length) const {
   std::string out(static_cast<std::size_t>(length), '\0');
+  out.resize(read_at(offset, out.data(), out.size()));
+  return out;
+}
+
+std::size_t RegularFile::read_at(std::int64_t offset, void* to, std::size_t length) const {
   std::size_t at = 0;
-  while (at < out.size()) {
-    const auto got = ::pread(handle_, out.data() + at, out.size() - at, offset + static_cast<off_t>(at));
+  while (at < length) {
+    const auto got = ::pread(handle_, static_cast<char*>(to) + at, length - at, offset + static_cast<off_t>(at));
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) break;
     at += static_cast<std::size_t>(got);
   }
-  out.resize(at);
-  return out;
+  return at;
 }
 
 }  // namespace switchyard

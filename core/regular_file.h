@@ -23,6 +23,8 @@ class RegularFile {
   std::string read(std::size_t limit) const;
   /// Bytes [offset, offset + length); fewer where they cannot be read.
   std::string read_at(std::int64_t offset, std::int64_t length) const;
+  /// The same into memory of the caller; how many bytes there were.
+  std::size_t read_at(std::int64_t offset, void* to, std::size_t length) const;
   std::int64_t size() const { return size_; }  ///< in bytes, when it was opened
 
  private:

@@ -234,6 +234,10 @@ std::optional<std::int64_t> header_length(std::string_view text, std::int64_t fi
 }  // namespace
 
 const SafetensorsEntry* SafetensorsHeader::find(std::string_view name) const {
+  if (names.size() == entries.size()) {
+    const auto at = names.find(name, [&](std::size_t i) { return std::string_view(entries[i].name); });
+    return at ? &entries[*at] : nullptr;
+  }
   const auto found =
       std::find_if(entries.begin(), entries.end(), [&](const auto& entry) { return entry.name == name; });
   return found == entries.end() ? nullptr : &*found;
@@ -289,6 +293,8 @@ std::optional<SafetensorsHeader> parse_safetensors_header(std::string_view text,
   reader.read(*root, header);
   if (diagnostics.count(Severity::error) == before) reader.check_cover(header.entries, file_size - header.data_start);
   if (diagnostics.count(Severity::error) != before) return std::nullopt;
+  header.names =
+      NameIndex(header.entries.size(), [&](std::size_t i) { return std::string_view(header.entries[i].name); });
   return header;
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/diagnostics.h"
+#include "core/name_index.h"
 
 namespace switchyard {
 
@@ -33,7 +34,9 @@ struct SafetensorsHeader {
   std::vector<SafetensorsEntry> entries;  ///< in the order of their data
   std::map<std::string, std::string> metadata;
   std::int64_t data_start = 0;  ///< offset of the data in the file
+  NameIndex names;              ///< of `entries`; the readers below fill it
 
+  /// The entry of this name, or null. Without an index of names as long as the entries it looks at each of them.
   const SafetensorsEntry* find(std::string_view name) const;
 };
 

@@ -40,7 +40,22 @@ AtomicFile::~AtomicFile() {
 }
 
 void AtomicFile::write(const void* data, std::size_t bytes) {
+  constexpr std::size_t enough = std::size_t{1} << 20;
   const auto* at = static_cast<const char*>(data);
+  if (collected_.size() + bytes < enough) {
+    collected_.append(at, bytes);
+    return;
+  }
+  put_collected();
+  put(at, bytes);
+}
+
+void AtomicFile::put_collected() {
+  put(collected_.data(), collected_.size());
+  collected_.clear();
+}
+
+void AtomicFile::put(const char* at, std::size_t bytes) {
   while (bytes > 0) {
     const auto written = ::write(file_, at, bytes);
     if (written < 0 && errno == EINTR) continue;
@@ -51,6 +66,7 @@ void AtomicFile::write(const void* data, std::size_t bytes) {
 }
 
 void AtomicFile::commit() {
+  put_collected();
   if (::fsync(file_) != 0) fail("sync", temporary_);
   const int file = std::exchange(file_, -1);
   if (::close(file) != 0 || ::rename(temporary_.c_str(), path_.c_str()) != 0) {

@@ -9,7 +9,7 @@ namespace switchyard {
 
 /// A file that appears whole or not at all: written under a temporary name in the same folder, synced, then renamed
 /// (and the folder synced) by commit. Without commit the temporary file is removed. Throws CheckpointError naming the
-/// file and the system's reason.
+/// file and the system's reason. Small writes are collected: it makes no difference how a text is cut into them.
 class AtomicFile {
  public:
   explicit AtomicFile(std::string path);
@@ -22,8 +22,12 @@ class AtomicFile {
   void commit();
 
  private:
+  void put(const char* at, std::size_t bytes);
+  void put_collected();
+
   std::string path_;
   std::string temporary_;
+  std::string collected_;
   int file_ = -1;
 };
 

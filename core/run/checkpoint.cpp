@@ -1,18 +1,19 @@
 #include <c10/core/GradMode.h>
-#include <fmt/format.h>
-#include <unistd.h>
 
+#include <optional>
 #include <set>
+#include <utility>
 
 #include "core/json.h"
-#include "core/run/atomic_file.h"
+#include "core/run/checkpoint_folder.h"
 #include "core/run/checkpoint_index.h"
 #include "core/run/composed_impl.h"
 #include "core/run/state_store.h"
 #include "core/run/tensor_file.h"
 
 /// A checkpoint is a folder with index.json and the safetensors file that it names. The index is renamed into place
-/// last, so it always speaks of a complete data file; the previous data file goes away only after that.
+/// last, so it always speaks of a complete data file; what it does not name goes away only after that, and before the
+/// next save.
 namespace switchyard {
 
 namespace {
@@ -34,8 +35,10 @@ Json schedules_json(const PlannedGroup& group) {
 Json ComposedOptimizer::Impl::index_of(const Plan& now, const std::string& data_name,
                                        const std::string& checksum) const {
   auto index = Json::object();
-  index.set("data", data_name);
-  index.set("checksum", checksum);
+  if (!data_name.empty()) {
+    index.set("data", data_name);
+    index.set("checksum", checksum);
+  }
   index.set("state_hash", now.state_hash);
   index.set("plan_hash", now.plan_hash);
   index.set("applied_steps", Json::integer(t));
@@ -74,48 +77,87 @@ Json ComposedOptimizer::Impl::index_of(const Plan& now, const std::string& data_
   return index;
 }
 
+void ComposedOptimizer::Impl::agree_on(const std::string& refusal) {
+  if (communicator->size() == 1) {
+    if (!refusal.empty()) throw CheckpointError(refusal);
+    return;
+  }
+  for (const auto& one : communicator->all_gather(refusal)) {
+    if (!one.empty()) throw CheckpointError(one);
+  }
+}
+
 void ComposedOptimizer::Impl::save(const std::string& path) {
+  const CallGuard entered(running, "save");
   throw_if_poisoned();
   const c10::NoGradGuard no_grad;
-  const auto& now = current_plan();
   const bool writer = communicator->rank() == 0;
   try {
-    std::string data_name;
-    if (writer) {
-      make_folder(path);
-      data_name = fmt::format("state-{}-{}.safetensors", t, now.state_hash.substr(0, 8));
-      // Saving twice at one step must not overwrite the file that the index of now speaks of.
-      for (int copy = 1; ::access((path + "/" + data_name).c_str(), F_OK) == 0; ++copy) {
-        data_name = fmt::format("state-{}-{}.{}.safetensors", t, now.state_hash.substr(0, 8), copy);
-      }
-    }
+    const auto& now = current_plan();
     std::vector<SafetensorsEntry> entries;
     for (const auto& entry : state_entries(parameters))
       entries.push_back({entry.name, safetensors_dtype(entry.dtype), entry.shape});
     entries = lay_out_safetensors(std::move(entries));
-    StateGatherer gatherer(parameters, *communicator);
-    if (!writer) {
-      for (const auto& entry : entries) gatherer.gather(entry.name);
-    } else {
-      const auto checksum =
-          write_tensor_file(path + "/" + data_name, entries, {{"format", "switchyard"}, {"state_hash", now.state_hash}},
-                            [&](const SafetensorsEntry& entry) { return gatherer.gather(entry.name); });
-      std::string previous;
+
+    std::optional<CheckpointFolder> folder;
+    std::string refusal;
+    if (writer) {
       try {
-        const CheckpointIndex old(path);
-        previous = old.string(old.root(), "data");
-      } catch (const CheckpointError&) {  // no checkpoint here yet, or one that nobody can read
-        previous.clear();
+        folder.emplace(path);
+        folder->clear();
+      } catch (const CheckpointError& error) {
+        refusal = error.what();
       }
-      CheckpointIndex::write(path, index_of(now, data_name, checksum));
-      const bool plain = !previous.empty() && previous != data_name && previous.find('/') == std::string::npos;
-      if (plain) ::unlink((path + "/" + previous).c_str());
     }
-    communicator->all_gather("saved");  // nobody goes on before the checkpoint is there
+    agree_on(refusal);
+
+    StateGatherer gatherer(parameters, *communicator);
+    std::size_t gathered = 0;
+    const auto next = [&](const SafetensorsEntry& entry) {
+      ++gathered;
+      return gatherer.gather(entry.name);
+    };
+    if (writer) {
+      try {
+        const auto data_name = folder->new_data_name(t, now.state_hash);
+        const auto checksum = write_tensor_file(path + "/" + data_name, entries,
+                                                {{"format", "switchyard"}, {"state_hash", now.state_hash}}, next);
+        CheckpointIndex::write(path, index_of(now, data_name, checksum));
+        folder->clear();
+      } catch (const CheckpointError& error) {
+        refusal = error.what();
+        folder->clear();  // a data file that no index names
+      }
+    }
+    // A disk that fails is rank 0's alone: all go through the exchanges to their end, and then hear of it.
+    while ((!writer || communicator->size() > 1) && gathered < entries.size()) next(entries[gathered]);
+    agree_on(refusal);  // nobody goes on before the checkpoint is there
+  } catch (const CheckpointError&) {
+    throw;  // on all ranks alike
   } catch (const std::exception& error) {
     communicator->fail(error.what());
     throw;
   }
+}
+
+StateTensors ComposedOptimizer::Impl::gather_state() {
+  const c10::NoGradGuard no_grad;
+  StateTensors out;
+  StateGatherer gatherer(parameters, *communicator);
+  for (const auto& entry : state_entries(parameters)) {
+    auto whole = gatherer.gather(entry.name);
+    if (whole.defined()) out.emplace_back(entry.name, std::move(whole));
+  }
+  return out;
+}
+
+OptimizerState ComposedOptimizer::Impl::snapshot() {
+  const CallGuard entered(running, "snapshot");
+  throw_if_poisoned();
+  OptimizerState out;
+  out.tensors = gather_state();
+  if (communicator->rank() == 0) out.index = CheckpointIndex::text(index_of(current_plan(), "", ""));
+  return out;
 }
 
 }  // namespace switchyard

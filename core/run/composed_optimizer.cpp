@@ -16,7 +16,6 @@
 #include <variant>
 
 #include "core/run/composed_impl.h"
-#include "core/run/state_store.h"
 
 namespace switchyard {
 
@@ -75,9 +74,9 @@ ComposedOptimizer::Impl::Impl(Plan given, const std::vector<NamedTensor>& tensor
   }
   seen_gradient.assign(parameters.size(), 0);
   if (communicator->rank() != 0) return;
-  for (const auto& sink : options.sinks) sinks.push_back({sink, 1});
+  for (const auto& sink : options.sinks) sinks.add(sink, 1, fmt::format("sink {} of RunOptions", sinks.size() + 1));
   if (!options.open_sinks) return;
-  for (const auto& config : plan.sinks) sinks.push_back({open_jsonl_sink(config.path), config.every});
+  for (const auto& config : plan.sinks) sinks.add(open_jsonl_sink(config.path), config.every, config.path);
 }
 
 void ComposedOptimizer::Impl::same_on_all_ranks(const std::string& what, const std::string& text) const {
@@ -86,10 +85,19 @@ void ComposedOptimizer::Impl::same_on_all_ranks(const std::string& what, const s
 
 void ComposedOptimizer::Impl::warn(const std::string& text) const {
   if (communicator->rank() != 0) return;
-  if (options.warn) {
+  const auto print = [](const std::string& line) {
+    std::fputs(("switchyard: warning: " + line + "\n").c_str(), stderr);
+  };
+  if (!options.warn) {
+    print(text);
+    return;
+  }
+  try {
     options.warn(text);
-  } else {
-    std::fputs(("switchyard: warning: " + text + "\n").c_str(), stderr);
+  } catch (const std::exception& error) {
+    print(fmt::format("{} (and RunOptions::warn threw: {})", text, error.what()));
+  } catch (...) {
+    print(text + " (and RunOptions::warn threw)");
   }
 }
 
@@ -187,6 +195,7 @@ const GradCheck& ComposedOptimizer::Impl::agree(const std::exception_ptr& refusa
 }
 
 StepResult ComposedOptimizer::Impl::step(const StepOptions& step_options) {
+  const CallGuard entered(running, "step");
   StepResult result;
   std::exception_ptr refusal;
   std::string why;
@@ -228,6 +237,7 @@ StepResult ComposedOptimizer::Impl::step(const StepOptions& step_options) {
     return result;
   }
   if (!check.any) {
+    warn_no_gradient();
     if (measured) report(check, result, divisor, nullptr);
     return result;
   }
@@ -278,6 +288,14 @@ void ComposedOptimizer::Impl::warn_never_had_gradient() {
   }
 }
 
+void ComposedOptimizer::Impl::warn_no_gradient() {
+  if (++gradless != 1 && gradless % 100 != 0) return;
+  warn(fmt::format(
+      "no parameter had a gradient in call {} of step(), and nothing was updated{}: was backward() run, and "
+      "on the parameters that this optimizer has?",
+      calls, gradless == 1 ? "" : fmt::format(" (for the {}th time)", gradless)));
+}
+
 void ComposedOptimizer::Impl::report(const GradCheck& check, const StepResult& result, double divisor,
                                      StepMeasure* measure) {
   if (communicator->rank() != 0) return;
@@ -318,16 +336,12 @@ void ComposedOptimizer::Impl::report(const GradCheck& check, const StepResult& r
     record.values.emplace_back(metrics::params_without_grad.name, static_cast<double>(idle));
     records.push_back(std::move(record));
   }
-  for (const auto& sink : sinks) {
-    if (calls % sink.every != 0) continue;
-    for (const auto& record : records) sink.sink->write(record);
-    sink.sink->flush();
-  }
+  sinks.write(calls, records, [this](const std::string& text) { warn(text); });
 }
 
 ComposedOptimizer::ComposedOptimizer(Plan plan, const std::vector<NamedTensor>& tensors, const Registry& registry,
                                      RunOptions options)
-    : impl_(std::make_unique<Impl>(std::move(plan), tensors, registry, std::move(options))) {}
+    : impl_(std::make_shared<Impl>(std::move(plan), tensors, registry, std::move(options))) {}
 
 namespace {
 
@@ -348,7 +362,7 @@ ComposedOptimizer::ComposedOptimizer(const std::vector<ParameterGroup>& groups, 
                                      RunOptions options) {
   auto plan = plan_of(groups, base_lr, tensors, registry, options.communicator);
   const auto found = plan.diagnostics;
-  impl_ = std::make_unique<Impl>(std::move(plan), tensors, registry, std::move(options));
+  impl_ = std::make_shared<Impl>(std::move(plan), tensors, registry, std::move(options));
   // Nobody else has this plan: what it warns of would be lost.
   for (const auto& item : found.items()) impl_->warn(item.code + ": " + item.message);
 }
@@ -357,38 +371,55 @@ ComposedOptimizer::~ComposedOptimizer() = default;
 ComposedOptimizer::ComposedOptimizer(ComposedOptimizer&&) noexcept = default;
 ComposedOptimizer& ComposedOptimizer::operator=(ComposedOptimizer&&) noexcept = default;
 
-StepResult ComposedOptimizer::step() { return impl_->step({}); }
+ComposedOptimizer::Impl& ComposedOptimizer::impl() const {
+  if (!impl_) throw OptimizerError("this optimizer was moved from: use the one that it was moved to");
+  return *impl_;
+}
+
+StepResult ComposedOptimizer::step() { return impl().step({}); }
 StepResult ComposedOptimizer::step(const Closure& closure) {
   StepOptions options;
   options.closure = closure;
-  return impl_->step(options);
+  return impl().step(options);
 }
-StepResult ComposedOptimizer::step(const StepOptions& options) { return impl_->step(options); }
+StepResult ComposedOptimizer::step(const StepOptions& options) { return impl().step(options); }
 
 void ComposedOptimizer::zero_grad() {
-  for (auto& parameter : impl_->parameters) {
+  for (auto& parameter : impl().parameters) {
     parameter.tensor.mutable_grad().reset();
     for (const auto& alias : parameter.aliases) alias.mutable_grad().reset();
   }
 }
 
 void ComposedOptimizer::rebind(const std::vector<NamedTensor>& tensors) {
+  auto& own = impl();
+  const CallGuard entered(own.running, "rebind");
   const c10::NoGradGuard no_grad;
-  rebind_parameters(impl_->parameters, tensors, impl_->communicator->rank(), impl_->options.host_copies);
-  impl_->changed = true;  // pieces point into the old tensors
+  rebind_parameters(own.parameters, tensors, own.communicator->rank(), own.options.host_copies);
+  own.changed = true;  // pieces point into the old tensors
 }
 
-void ComposedOptimizer::save(const std::string& path) { impl_->save(path); }
-LoadReport ComposedOptimizer::load(const std::string& path) { return impl_->load(path); }
+void ComposedOptimizer::save(const std::string& path) { impl().save(path); }
+LoadReport ComposedOptimizer::load(const std::string& path, const LoadOptions& options) {
+  return impl().load(path, options);
+}
+StateTensors ComposedOptimizer::state() { return impl().gather_state(); }
+OptimizerState ComposedOptimizer::snapshot() { return impl().snapshot(); }
+LoadReport ComposedOptimizer::load_state(const OptimizerState& state, const LoadOptions& options) {
+  return impl().load_state(state, options);
+}
+LoadReport ComposedOptimizer::load_state(const StateTensors& tensors, const LoadOptions& options) {
+  return impl().load_state({tensors, ""}, options);
+}
 
-const Plan& ComposedOptimizer::plan() const { return impl_->current_plan(); }
-std::int64_t ComposedOptimizer::applied_steps() const { return impl_->t; }
-std::int64_t ComposedOptimizer::skipped_steps() const { return impl_->skipped; }
-std::int64_t ComposedOptimizer::peak_workspace() const { return impl_->executor->peak_workspace().peak; }
-bool ComposedOptimizer::poisoned() const { return !impl_->poison.empty(); }
+const Plan& ComposedOptimizer::plan() const { return impl().current_plan(); }
+std::int64_t ComposedOptimizer::applied_steps() const { return impl().t; }
+std::int64_t ComposedOptimizer::skipped_steps() const { return impl().skipped; }
+std::int64_t ComposedOptimizer::peak_workspace() const { return impl().executor->peak_workspace().peak; }
+bool ComposedOptimizer::poisoned() const { return !impl().poison.empty(); }
 
 std::int64_t ComposedOptimizer::count(const std::string& parameter) const {
-  for (const auto& state : impl_->parameters) {
+  for (const auto& state : impl().parameters) {
     const auto& names = state.planned.info.names;
     if (std::find(names.begin(), names.end(), parameter) != names.end()) return state.count;
   }
@@ -400,7 +431,7 @@ std::int64_t ComposedOptimizer::state_bytes() const {
   const auto add = [&](const at::Tensor& tensor) {
     if (tensor.defined()) bytes += static_cast<std::int64_t>(tensor.nbytes());
   };
-  for (const auto& parameter : impl_->parameters) {
+  for (const auto& parameter : impl().parameters) {
     for (const auto& slot : parameter.slots) add(slot);
     for (const auto& scales : parameter.scales) add(scales);
     add(parameter.master);
@@ -409,17 +440,6 @@ std::int64_t ComposedOptimizer::state_bytes() const {
     }
   }
   return bytes;
-}
-
-std::vector<std::pair<std::string, at::Tensor>> ComposedOptimizer::state() {
-  const c10::NoGradGuard no_grad;
-  std::vector<std::pair<std::string, at::Tensor>> out;
-  StateGatherer gatherer(impl_->parameters, *impl_->communicator);
-  for (const auto& entry : state_entries(impl_->parameters)) {
-    const auto whole = gatherer.gather(entry.name);
-    if (whole.defined()) out.emplace_back(entry.name, whole);
-  }
-  return out;
 }
 
 }  // namespace switchyard

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/error.h"
@@ -16,6 +17,7 @@
 #include "core/run/attached_phase.h"
 #include "core/run/communicator.h"
 #include "core/run/machine.h"
+#include "core/run/optimizer_state.h"
 #include "core/run/parameter_state.h"
 
 namespace torch::nn {
@@ -58,13 +60,9 @@ struct RunOptions {
   Formulas formulas = Formulas::compiled;            ///< how plugins' formulas are computed; the bits are the same
   ReplicaChecks replica_checks{};                    ///< with several ranks
   bool open_sinks = true;                            ///< open the sinks of the plan (on rank 0)
-  std::vector<std::shared_ptr<MetricSink>> sinks{};  ///< more of them, called every step
-  std::function<void(const std::string&)> warn{};    ///< default: one line on stderr
-};
-
-/// What load found to differ without being a reason to refuse.
-struct LoadReport {
-  std::vector<std::string> notes;
+  std::vector<std::shared_ptr<MetricSink>> sinks{};  ///< more of them, called every step. One that throws ends no step:
+                                                     ///< a warning says so, and the next record is tried again
+  std::function<void(const std::string&)> warn{};    ///< default: one line on stderr; what it throws goes there, too
 };
 
 class Group;
@@ -77,7 +75,9 @@ class Group;
 /// call) all load, and go on.
 /// Gradients are never written. With several ranks whoever calls step averages gradients over them first; the gradient
 /// of a tied parameter is the sum over the tensors that share its memory. Not safe for use from several threads at
-/// once; with several ranks every call is collective unless it says otherwise.
+/// once; with several ranks every call is collective unless it says otherwise. step, save, snapshot, load, load_state
+/// and rebind from within one of them (from a closure, say) are an OptimizerError, and so is every call of an optimizer
+/// that was moved from.
 class ComposedOptimizer {
  public:
   using Closure = std::function<at::Tensor()>;
@@ -97,7 +97,8 @@ class ComposedOptimizer {
 
   /// Throws before any change: InvalidParameterError, SparseGradientError (see check_world), OptimizerError for
   /// non-finite gradients under the policy `error`, whatever the closure throws. Throws OptimizerError naming plugin,
-  /// phase and parameter when a plugin fails; the optimizer is poisoned then.
+  /// phase and parameter when a plugin fails; the optimizer is poisoned then. What sinks throw is reported through
+  /// RunOptions::warn, and so are steps in which nothing has a gradient.
   StepResult step();
   StepResult step(const Closure& closure);
   StepResult step(const StepOptions& options);
@@ -105,7 +106,8 @@ class ComposedOptimizer {
   /// Drops the gradients of all parameters (frozen ones too). Local.
   void zero_grad();
 
-  /// One handle an entry of the spec's `optimizers` (or of the groups built in code). Valid as long as the optimizer.
+  /// One handle an entry of the spec's `optimizers` (or of the groups built in code). A handle that outlives the
+  /// optimizer throws OptimizerError; one of an optimizer that was moved goes with it.
   /// Local, but make the same writes on every rank; the next step compares.
   std::vector<Group> groups();
   Group group(const std::string& id);
@@ -119,11 +121,25 @@ class ComposedOptimizer {
   void rebind(const torch::nn::Module& module);
 
   /// Writes a checkpoint of all state into the folder `path` (made if missing): atomic, a crash leaves the previous one
-  /// readable. Throws CheckpointError; OptimizerError when poisoned.
+  /// readable, and what a crash leaves besides is removed by the next save. Throws CheckpointError (on all ranks, and
+  /// the run may go on): a folder or disk that cannot be written, another writer in this folder; OptimizerError when
+  /// poisoned.
   void save(const std::string& path);
   /// Reads a checkpoint: everything is checked first, then taken over. Throws CheckpointError listing each difference
-  /// of state; differences of other values are reported, and this plan's values hold. Heals a poisoned optimizer.
-  LoadReport load(const std::string& path);
+  /// of state (those of one cause in one line); differences of other values are reported, and this plan's values hold.
+  /// Heals a poisoned optimizer.
+  LoadReport load(const std::string& path, const LoadOptions& options = {});
+
+  /// Every state tensor whole, by checkpoint name. Collective; the tensors are on rank 0, the list is empty elsewhere.
+  StateTensors state();
+  /// All that save() writes, in memory, on rank 0; empty elsewhere. Collective. Throws OptimizerError when poisoned.
+  OptimizerState snapshot();
+  /// Like load, from memory: the same checks and messages, and it heals. What rank 0 gives counts. After
+  /// load_state(other.snapshot()) a run goes on bit for bit. With the tensors of state() alone it does if some
+  /// parameter has had a gradient in every applied step (applied steps are taken from the counts) and no rate or option
+  /// has been set from code.
+  LoadReport load_state(const OptimizerState& state, const LoadOptions& options = {});
+  LoadReport load_state(const StateTensors& tensors, const LoadOptions& options = {});
 
   const Plan& plan() const;            ///< with the values of now (lr, options)
   std::int64_t applied_steps() const;  ///< t of the next step
@@ -132,13 +148,12 @@ class ComposedOptimizer {
   std::int64_t peak_workspace() const;                     ///< bytes that a step holds at once besides state
   std::int64_t state_bytes() const;                        ///< bytes of state on this rank
   bool poisoned() const;
-  /// Every state tensor whole, by checkpoint name. Collective; the tensors are on rank 0, the list is empty elsewhere.
-  std::vector<std::pair<std::string, at::Tensor>> state();
 
  private:
   friend class Group;
   struct Impl;
-  std::unique_ptr<Impl> impl_;
+  Impl& impl() const;  ///< throws OptimizerError when it was moved from
+  std::shared_ptr<Impl> impl_;
 };
 
 /// A handle to one group of a ComposedOptimizer.
@@ -159,8 +174,9 @@ class Group {
 
  private:
   friend class ComposedOptimizer;
-  Group(ComposedOptimizer::Impl& impl, std::size_t index) : impl_(&impl), index_(index) {}
-  ComposedOptimizer::Impl* impl_;
+  Group(std::weak_ptr<ComposedOptimizer::Impl> impl, std::size_t index) : impl_(std::move(impl)), index_(index) {}
+  std::shared_ptr<ComposedOptimizer::Impl> impl() const;  ///< throws OptimizerError when the optimizer is gone
+  std::weak_ptr<ComposedOptimizer::Impl> impl_;
   std::size_t index_;
 };
 

@@ -117,58 +117,69 @@ void ComposedOptimizer::Impl::take_options(std::size_t index, const OptionWrites
 
 std::vector<Group> ComposedOptimizer::groups() {
   std::vector<Group> out;
-  for (std::size_t i = 0; i < impl_->plan.groups.size(); ++i) out.push_back(Group(*impl_, i));
+  for (std::size_t i = 0; i < impl().plan.groups.size(); ++i) out.push_back(Group(impl_, i));
   return out;
 }
 
 Group ComposedOptimizer::group(const std::string& id) {
   std::vector<std::string> ids;
-  for (std::size_t i = 0; i < impl_->plan.groups.size(); ++i) {
-    ids.push_back(impl_->plan.groups[i].id);
-    if (ids.back() == id) return Group(*impl_, i);
+  for (const auto& group : impl().plan.groups) {
+    ids.push_back(group.id);
+    if (ids.back() == id) return Group(impl_, ids.size() - 1);
   }
   throw OptimizerError(fmt::format("no group is called `{}`; groups: {}", id, fmt::join(ids, ", ")));
 }
 
 void ComposedOptimizer::set_lr(double base_lr) {
-  auto& impl = *impl_;
-  if (!impl.plan.base_lr) throw OptimizerError("the plan has no base_lr; set the lr of each group instead");
+  auto& own = impl();
+  if (!own.plan.base_lr) throw OptimizerError("the plan has no base_lr; set the lr of each group instead");
   if (!std::isfinite(base_lr) || base_lr < 0)
     throw OptimizerError(fmt::format("base_lr is {}, expected a finite number >= 0", base_lr));
-  impl.plan.base_lr = base_lr;
-  for (std::size_t i = 0; i < impl.plan.groups.size(); ++i) {
-    if (impl.plan.groups[i].lr_scale) impl.set_group_lr(i, base_lr * *impl.plan.groups[i].lr_scale);
+  own.plan.base_lr = base_lr;
+  for (std::size_t i = 0; i < own.plan.groups.size(); ++i) {
+    if (own.plan.groups[i].lr_scale) own.set_group_lr(i, base_lr * *own.plan.groups[i].lr_scale);
   }
 }
 
-const std::string& Group::id() const { return impl_->plan.groups[index_].id; }
-const std::string& Group::plugin() const { return impl_->plan.groups[index_].plugin; }
+std::shared_ptr<ComposedOptimizer::Impl> Group::impl() const {
+  auto own = impl_.lock();
+  if (!own) throw OptimizerError("this group's optimizer does not exist any more");
+  return own;
+}
+
+const std::string& Group::id() const { return impl()->plan.groups[index_].id; }
+const std::string& Group::plugin() const { return impl()->plan.groups[index_].plugin; }
 
 std::vector<std::string> Group::parameters() const {
   std::vector<std::string> out;
-  for (const auto& parameter : impl_->parameters) {
+  const auto own = impl();
+  for (const auto& parameter : own->parameters) {
     if (!parameter.frozen() && parameter.group == index_) out.push_back(parameter.name());
   }
   return out;
 }
 
 OptionValues Group::options() const {
-  const auto& group = impl_->plan.groups[index_];
+  const auto own = impl();
+  const auto& group = own->plan.groups[index_];
   OptionValues values = group.options;
   for (const auto& [name, schedule] : group.schedules) {
-    if (auto* value = find_option(values, name)) *value = schedule(impl_->t);
+    if (auto* value = find_option(values, name)) *value = schedule(own->t);
   }
   return values;
 }
 
-double Group::base_lr() const { return impl_->plan.groups[index_].lr; }
+double Group::base_lr() const { return impl()->plan.groups[index_].lr; }
 
 double Group::lr() const {
-  const auto* schedule = schedule_of(impl_->plan.groups[index_], "lr");
-  return base_lr() * (schedule == nullptr ? 1.0 : (*schedule)(impl_->t));
+  const auto own = impl();
+  const auto* schedule = schedule_of(own->plan.groups[index_], "lr");
+  return base_lr() * (schedule == nullptr ? 1.0 : (*schedule)(own->t));
 }
 
-void Group::set_lr(double lr) { impl_->set_group_lr(index_, lr); }
-void Group::set(const std::string& option, const OptionValue& value) { impl_->take_options(index_, {{option, value}}); }
+void Group::set_lr(double lr) { impl()->set_group_lr(index_, lr); }
+void Group::set(const std::string& option, const OptionValue& value) {
+  impl()->take_options(index_, {{option, value}});
+}
 
 }  // namespace switchyard

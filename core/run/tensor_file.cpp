@@ -3,14 +3,12 @@
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
-#include <memory>
 
 #include "core/error.h"
 #include "core/run/atomic_file.h"
+#include "core/run/dtype_text.h"
 
 namespace switchyard {
 
@@ -35,7 +33,7 @@ std::string safetensors_dtype(at::ScalarType type) {
   for (const auto& [name, one] : dtypes) {
     if (one == type) return name;
   }
-  throw CheckpointError(fmt::format("safetensors has no dtype {}", c10::toString(type)));
+  throw CheckpointError(fmt::format("safetensors has no dtype {}", dtype_text(type)));
 }
 
 at::ScalarType scalar_type_of(const std::string& safetensors_name) {
@@ -78,37 +76,82 @@ void save_tensors(const std::string& path, const std::vector<std::pair<std::stri
                     [&](const SafetensorsEntry& entry) { return by_name.at(entry.name).detach().cpu(); });
 }
 
-TensorFile::TensorFile(const std::string& path) : path_(path) {
+std::string dtype_text(const std::string& safetensors_name) {
+  for (const auto& [name, one] : dtypes) {
+    if (safetensors_name == name) return dtype_text(one);
+  }
+  return safetensors_name;
+}
+
+TensorFile::TensorFile(const std::string& path) : path_(path), file_(std::make_unique<RegularFile>(path)) {
+  if (!file_->good()) throw CheckpointError(fmt::format("cannot open {}: {}", path, file_->problem()));
+  head_ = file_->read_at(0, 8);
+  std::uint64_t length = 0;
+  for (auto i = head_.size(); i > 0; --i) length = length << 8 | static_cast<unsigned char>(head_[i - 1]);
+  // A length that is too long for the file or the format is refused below, by the 8 bytes alone.
+  const auto rest = static_cast<std::uint64_t>(std::max<std::int64_t>(0, file_->size() - 8));
+  if (length <= rest && length <= static_cast<std::uint64_t>(safetensors_header_limit))
+    head_ = file_->read_at(0, 8 + static_cast<std::int64_t>(length));
   Diagnostics diagnostics;
-  auto header = read_safetensors_header(path, diagnostics);
+  auto header = parse_safetensors_header(head_, file_->size(), path, diagnostics);
   if (!header) throw CheckpointError(render(diagnostics, {}));
   header_ = std::move(*header);
-  const auto bytes = header_.entries.empty() ? 0 : header_.entries.back().end;
-  head_.resize(static_cast<std::size_t>(header_.data_start));
-  data_ = at::empty({std::max<std::int64_t>(bytes, 1)}, at::TensorOptions().dtype(at::kByte));
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), &std::fclose);
-  if (!file || std::fread(head_.data(), 1, head_.size(), file.get()) != head_.size() ||
-      std::fread(data_.data_ptr(), 1, static_cast<std::size_t>(bytes), file.get()) != static_cast<std::size_t>(bytes)) {
-    throw CheckpointError(fmt::format("cannot read {}: {}", path, std::strerror(errno)));
-  }
+}
+
+void TensorFile::read_range(std::int64_t begin, std::int64_t end, void* to) const {
+  const auto length = static_cast<std::size_t>(end - begin);
+  if (const auto got = file_->read_at(header_.data_start + begin, to, length); got != length)
+    throw CheckpointError(fmt::format("cannot read {}: {} of {} bytes at byte {} could be read", path_, got, length,
+                                      header_.data_start + begin));
 }
 
 at::Tensor TensorFile::tensor(const std::string& name) const {
   const auto* entry = header_.find(name);
   if (entry == nullptr) throw CheckpointError(fmt::format("{} has no tensor `{}`", path_, name));
-  auto view = at::from_blob(static_cast<char*>(data_.data_ptr()) + entry->begin, entry->shape,
-                            at::TensorOptions().dtype(scalar_type_of(entry->dtype)));
-  return view;
+  auto out = at::empty(entry->shape, at::TensorOptions().dtype(scalar_type_of(entry->dtype)));
+  read_range(entry->begin, entry->end, out.data_ptr());
+  return out;
 }
 
-std::string TensorFile::checksum() const {
+std::string TensorFile::checksum() const { return read_through(nullptr); }
+
+TensorFile::Data TensorFile::read() const {
+  Data data;
+  const auto bytes = header_.entries.empty() ? 0 : header_.entries.back().end;
+  data.bytes = at::empty({std::max<std::int64_t>(bytes, 1)}, at::TensorOptions().dtype(at::kByte));
+  data.checksum = read_through(static_cast<char*>(data.bytes.data_ptr()));
+  return data;
+}
+
+/// The checksum is over the header and then entry by entry, each entry a piece of its own. Read are many small entries
+/// at a time, or a slice of a large one; slices are multiples of 8 bytes, as pieces of a checksum must be.
+std::string TensorFile::read_through(char* whole) const {
+  constexpr std::int64_t slice = std::int64_t{4} << 20;
+  std::vector<char> buffer(whole == nullptr ? static_cast<std::size_t>(slice) : 0);
   Checksum checksum;
   checksum.add(head_.data(), head_.size());
-  for (const auto& entry : header_.entries) {
-    checksum.add(static_cast<const char*>(data_.const_data_ptr()) + entry.begin,
-                 static_cast<std::size_t>(entry.bytes()));
+  const auto& entries = header_.entries;
+  std::int64_t at = 0;
+  for (std::size_t next = 0; next < entries.size();) {
+    auto last = next;
+    auto end = at;
+    while (last < entries.size() && entries[last].end - at <= slice) end = entries[last++].end;
+    if (last == next) end = at + slice;
+    char* to = whole == nullptr ? buffer.data() : whole + at;
+    read_range(at, end, to);
+    if (last == next) checksum.add(to, static_cast<std::size_t>(slice));
+    for (; next < last; ++next) {
+      const auto begin = std::max(at, entries[next].begin);
+      checksum.add(to + (begin - at), static_cast<std::size_t>(entries[next].end - begin));
+    }
+    at = end;
   }
   return checksum.hex();
+}
+
+at::Tensor view_of(const SafetensorsEntry& entry, const at::Tensor& data) {
+  return at::from_blob(static_cast<char*>(data.data_ptr()) + entry.begin, entry.shape,
+                       at::TensorOptions().dtype(scalar_type_of(entry.dtype)));
 }
 
 }  // namespace switchyard

@@ -4,10 +4,12 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "core/regular_file.h"
 #include "core/safetensors.h"
 
 namespace switchyard {
@@ -28,21 +30,38 @@ std::string write_tensor_file(const std::string& path, const std::vector<Safeten
 void save_tensors(const std::string& path, const std::vector<std::pair<std::string, at::Tensor>>& tensors,
                   const std::map<std::string, std::string>& metadata = {});
 
-/// A checked safetensors file, read into memory. Throws CheckpointError with every problem of the header.
+/// The dtype as messages name it: of "F32" "float32"; a name that has no tensor type as it is.
+std::string dtype_text(const std::string& safetensors_name);
+
+/// A checked safetensors file: the header is read when it is opened, data when it is asked for. Throws CheckpointError:
+/// every problem of the header, and what cannot be read.
 class TensorFile {
  public:
   explicit TensorFile(const std::string& path);
   const SafetensorsHeader& header() const { return header_; }
-  /// A view of the entry's bytes (alive as long as the file object). Throws CheckpointError if there is no such entry.
+  /// The entry of this name, read into a tensor of its own. Throws CheckpointError if there is none.
   at::Tensor tensor(const std::string& name) const;
-  /// Of header and data: any flipped bit changes it.
+  /// Of header and data: any flipped bit changes it. Reads the file once, through a small buffer.
   std::string checksum() const;
 
+  /// All of the data, and the checksum: the file is read once, from front to back.
+  struct Data {
+    at::Tensor bytes;  ///< entries lie where the header says; at least one byte
+    std::string checksum;
+  };
+  Data read() const;
+
  private:
+  std::string read_through(char* whole) const;
+  void read_range(std::int64_t begin, std::int64_t end, void* to) const;
+
   std::string path_;
-  SafetensorsHeader header_;
+  std::unique_ptr<RegularFile> file_;
   std::string head_;  ///< the header's bytes, its length field included
-  at::Tensor data_;
+  SafetensorsHeader header_;
 };
+
+/// A view of an entry in the data of its file.
+at::Tensor view_of(const SafetensorsEntry& entry, const at::Tensor& data);
 
 }  // namespace switchyard

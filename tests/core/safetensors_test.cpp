@@ -86,6 +86,17 @@ TEST_CASE("safetensors: a header is read in full") {
   CHECK(parse(R"({"f":{"dtype":"F4","shape":[4],"data_offsets":[0,2]}})", 2).header);
 }
 
+TEST_CASE("safetensors: entries are found by name in a header that was read, in a copy, and in one made in code") {
+  auto header = *parse(two, 26).header;
+  CHECK(header.names.size() == 2);
+  const auto copy = header;
+  CHECK(copy.find("b") == &copy.entries[1]);
+  header.entries.push_back({"c", "U8", {0}, 26, 26});  // the index does not know it: found all the same
+  CHECK(header.find("c") == &header.entries[2]);
+  CHECK(header.find("a") == &header.entries[0]);
+  CHECK(header.find("d") == nullptr);
+}
+
 TEST_CASE("safetensors: entries come in the order of their data, whatever the header's") {
   const auto result = parse(
       R"({"b":{"dtype":"U8","shape":[1],"data_offsets":[3,4]},"a":{"dtype":"U8","shape":[3],"data_offsets":[0,3]},"z":{"dtype":"U8","shape":[0],"data_offsets":[3,3]}})",

@@ -174,4 +174,10 @@ TEST_CASE("checkpoint: a process killed while it saves leaves a checkpoint that 
     CHECK(first_difference(other.outcome().state, bench.outcome().state) == "");
   }
   CHECK(killed_inside == 12);
+  // Whatever they have left, the next save clears.
+  bench.optimizer().save(scratch.path("c"));
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(scratch.path("c"))) names.push_back(entry.path().filename().string());
+  INFO(names.size(), " files");
+  CHECK(names.size() == 2);
 }

@@ -1,6 +1,7 @@
 #include <ATen/ATen.h>
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "core/run/composed_optimizer.h"
@@ -217,11 +218,68 @@ TEST_CASE("checkpoint: writes through groups come back; what the new plan change
   std::string notes;
   for (const auto& note : other.optimizer().load(scratch.path("c")).notes) notes += note + "\n";
   INFO(notes);
-  CHECK(notes.find("lr") != std::string::npos);
-  CHECK(notes.find("momentum") != std::string::npos);
+  // What was set from code is not dropped without a word: planned then, live then, and what holds now.
+  CHECK(notes.find("`of_adamw`: lr 0.05 planned in the checkpoint, 0.007 live when it was saved (set from code), 0.02 "
+                   "here; the spec holds") != std::string::npos);
+  CHECK(notes.find("`of_muon`: `momentum` 0.95 planned in the checkpoint, 0.5 live when it was saved (set from code), "
+                   "0.8 here; the spec holds") != std::string::npos);
+  // Groups with one cause share a line.
+  CHECK(notes.find("`of_muon`, `of_probe_coded`, `of_probe_row_norm`: lr 0.05 in the checkpoint, 0.02 here") !=
+        std::string::npos);
   CHECK(other.optimizer().group("of_muon").lr() == 0.02);
   CHECK(std::get<double>(*find_option(other.optimizer().group("of_muon").options(), "momentum")) == 0.8);
   CHECK(other.optimizer().applied_steps() == 1);
+}
+
+TEST_CASE("checkpoint: a base_lr that was live is reported with all three values when the spec has another") {
+  const testing::Threads one(1);
+  const Scratch scratch;
+  const auto registry = builtin_registry();
+  std::vector<std::string> warnings;
+  const auto make = [&](double base_lr) {
+    RunOptions options;
+    options.warn = [&](const std::string& text) { warnings.push_back(text); };
+    return ComposedOptimizer({{.id = "g", .plugin = "sgd", .parameters = {"p"}}}, base_lr,
+                             {{"p", at::zeros({3}).set_requires_grad(true)}}, registry, options);
+  };
+  auto source = make(0.1);
+  source.set_lr(0.025);
+  source.save(scratch.path("c"));
+  auto other = make(0.2);
+  const auto report = other.load(scratch.path("c"));
+  REQUIRE(report.notes.size() == 2);
+  for (const auto& note : report.notes) {
+    INFO(note);
+    CHECK(note.find("0.1 planned in the checkpoint, 0.025 live when it was saved (set from code), 0.2 here") !=
+          std::string::npos);
+  }
+  CHECK(report.notes[0].find("base_lr: ") == 0);
+  CHECK(report.notes[1].find("`g`: lr ") == 0);
+  CHECK(warnings == report.notes);
+  CHECK(*other.plan().base_lr == 0.2);
+  CHECK(other.group("g").lr() == 0.2);
+}
+
+TEST_CASE("checkpoint: differences of one cause are one line") {
+  const testing::Threads one(1);
+  const Scratch scratch;
+  const auto registry = builtin_registry();
+  const auto make = [&](at::ScalarType dtype) {
+    std::vector<NamedTensor> tensors;
+    ParameterGroup group{.id = "g", .plugin = "adamw"};
+    for (int i = 0; i < 37; ++i) {
+      group.parameters.push_back("layers." + std::to_string(i) + ".weight");
+      tensors.push_back({group.parameters.back(), at::zeros({1 + i}, dtype).set_requires_grad(true)});
+    }
+    return ComposedOptimizer({group}, 0.1, tensors, registry);
+  };
+  make(at::kFloat).save(scratch.path("c"));
+  auto other = make(at::kDouble);
+  const auto said = thrown_by<CheckpointError>([&] { other.load(scratch.path("c")); });
+  INFO(said);
+  CHECK(said.find("`layers.0.weight` and 36 more: the checkpoint has float32; the plan has float64") !=
+        std::string::npos);
+  CHECK(std::count(said.begin(), said.end(), '\n') == 2);  // that and the hint
 }
 
 TEST_CASE("checkpoint: writes that are legal only together come back together") {
