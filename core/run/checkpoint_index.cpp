@@ -64,9 +64,9 @@ void CheckpointIndex::read(const std::string& text) {
   if (!json || diagnostics.has_errors()) throw CheckpointError(render(diagnostics, {{path_, text}}));
   json_ = std::move(*json);
   if (const auto version = integer(json_, version_key); version != format_version) {
-    throw CheckpointError(fmt::format(
-        "{} has the format version {}, and this build knows {}: another version of Switchyard wrote it", path_, version,
-        format_version));
+    throw CheckpointError(
+        fmt::format("{} has the format version {}, and this build knows {}: another version of Switchyard wrote it",
+                    path_, version, format_version));
   }
   const auto& stored = get(json_, own_checksum_key, Json::Kind::string);
   if (const auto found = self_checksum(text, stored.span()); found != stored.as_string()) {
