@@ -86,6 +86,13 @@ if(SWITCHYARD_RULES AND NOT SWITCHYARD_SANITIZER)
   switchyard_readme_program(readme_program)
 endif()
 
+# The program of a plugin's author, which tests/sh/plugin_laws_test.sh runs.
+if(TARGET switchyard_conformance)
+  add_executable(plugin_laws ${PROJECT_SOURCE_DIR}/tests/author/plugin_laws.cpp)
+  target_link_libraries(plugin_laws PRIVATE switchyard switchyard_conformance)
+  switchyard_use_torch(plugin_laws)
+endif()
+
 # Tests in other languages. Under a sanitizer Python would have to be instrumented too.
 function(switchyard_script_tests language extension)
   file(GLOB scripts CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/${language}/*_test.${extension})

@@ -1,5 +1,5 @@
 #pragma once
-/// Four small plugins that use every corner of the interface between plugins and executor. They exist for the tests: a
+/// Five small plugins that use every corner of the interface between plugins and executor. They exist for the tests: a
 /// probe that needs something special in core/run means that the interface is wrong.
 
 #include "core/registry.h"
@@ -13,13 +13,16 @@ void register_plugin_probe_row_norm(
 void register_plugin_probe_two_sided(
     Registry& registry);  ///< out x out, in x in and scalar slots (Shampoo's shape); scale-free
 void register_plugin_probe_coded(
-    Registry& registry);  ///< one byte an element and a number a run (8-bit optimizers' shape)
+    Registry& registry);  ///< one byte an element and a number a chunk (8-bit optimizers' shape)
+void register_plugin_probe_soap(
+    Registry& registry);  ///< acts every few steps; slots that start as the identity and exist by shape (SOAP's shape)
 
 inline void register_probes(Registry& registry) {
   register_plugin_probe_rewrite(registry);
   register_plugin_probe_row_norm(registry);
   register_plugin_probe_two_sided(registry);
   register_plugin_probe_coded(registry);
+  register_plugin_probe_soap(registry);
 }
 
 /// The built-in plugins and the probes.

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
@@ -36,6 +37,37 @@ std::vector<Machine> machines_of(const OptimizerDescriptor& descriptor) {
   const auto values = descriptor.table.defaults();
   if (!descriptor.resolved || descriptor.resolved(values, plain) == descriptor.resolved(values, other)) return {plain};
   return {plain, other};
+}
+
+namespace {
+
+thread_local std::optional<Setup> last_setup;
+
+}  // namespace
+
+std::string last_run() {
+  if (!last_setup) return "none";
+  const auto& setup = *last_setup;
+  auto out = fmt::format("{} steps at lr {} on {} rank{}{}; seed {} + {}; gradient of step s: gaussian(seed, name, s)",
+                         setup.steps, setup.lr, setup.ranks, setup.ranks == 1 ? "" : "s",
+                         setup.sharded ? ", sharded" : "", doctest::getContextOptions()->rand_seed, setup.seed);
+  if (setup.gradient_scale) {
+    out += " x";
+    for (int step = 1; step <= std::min(setup.steps, 4); ++step)
+      out += fmt::format(" {:g}", setup.gradient_scale(step));
+    if (setup.steps > 4) out += " ...";
+  }
+  if (setup.clip) out += fmt::format(", clipped to {:g}", *setup.clip);
+  if (setup.loss_scale != 1) out += fmt::format(", loss scale {:g}", setup.loss_scale);
+  for (const auto& [name, value] : setup.options) out += fmt::format("; {} {}", name, to_string(value));
+  for (const auto& [name, schedule] : setup.schedules) out += "; a schedule of " + name;
+  out += "; parameters";
+  for (std::size_t i = 0; i < std::min<std::size_t>(setup.items.size(), 8); ++i) {
+    const auto& item = setup.items[i];
+    out += fmt::format(" {} {} {}", item.name, std::string(c10::toString(item.dtype)), to_string(item.shape));
+  }
+  if (setup.items.size() > 8) out += fmt::format(" and {} more", setup.items.size() - 8);
+  return out;
 }
 
 at::Tensor values_for(std::uint64_t seed, const std::string& name, int step, const std::vector<std::int64_t>& shape) {
@@ -107,6 +139,7 @@ Plan plan_of(const Subject& subject, const Setup& setup, const std::vector<Named
 
 Bench::Bench(const Subject& subject, const Setup& setup, Communicator* communicator)
     : setup_(setup), rank_(communicator == nullptr ? 0 : communicator->rank()), tensors_(tensors_of(setup, rank_)) {
+  last_setup = setup;
   RunOptions options;
   options.communicator = communicator;
   options.workspace = setup.workspace;
@@ -161,6 +194,7 @@ Outcome Bench::outcome() {
 }
 
 Outcome run(const Subject& subject, const Setup& setup) {
+  last_setup = setup;
   const testing::Threads one(1);
   if (setup.ranks == 1) {
     Bench bench(subject, setup);
@@ -243,39 +277,53 @@ Items small_items(const Subject& subject, at::ScalarType dtype) {
   return items;
 }
 
+std::span<const Law> laws() {
+  static constexpr Law all[] = {
+      {"bad_options_are_refused", "values outside the table are refused by name", bad_options_are_refused},
+      {"unfit_parameters_are_refused", "what cannot be trained is refused by name", unfit_parameters_are_refused},
+      {"tiny_lr_moves_nothing", "at a rate far below a rounding no parameter changes", tiny_lr_moves_nothing},
+      {"every_option_has_an_effect", "each option changes the trajectory", every_option_has_an_effect},
+      {"weight_decay_follows_its_formula", "decay takes lr wd p, or schedule wd p", weight_decay_follows_its_formula},
+      {"clipping_changes_the_update", "a clipped gradient gives another update", clipping_changes_the_update},
+      {"missing_gradient_is_inert", "without a gradient nothing of a parameter changes", missing_gradient_is_inert},
+      {"zero_gradient_moves_nothing", "a zero gradient from the start moves nothing", zero_gradient_moves_nothing},
+      {"frozen_is_inert", "a frozen parameter has no state and stays", frozen_is_inert},
+      {"gradients_are_never_written", "gradients are the caller's", gradients_are_never_written},
+      {"loss_falls", "a loss falls", loss_falls},
+      {"nonfinite_gradient_skips_the_whole_step", "a NaN anywhere changes nothing anywhere",
+       nonfinite_gradient_skips_the_whole_step},
+      {"gradient_scale_laws", "the trait scale_free tells what a factor of all gradients does", gradient_scale_laws},
+      {"loss_scale_equals_scaled_gradients", "a loss scale is divided out, bit for bit",
+       loss_scale_equals_scaled_gradients},
+      {"dtype_and_strides_stay", "parameters keep dtype, strides and memory", dtype_and_strides_stay},
+      {"layout_changes_no_bit", "strides change no bit", layout_changes_no_bit},
+      {"rerun_changes_no_bit", "the same run gives the same bits", rerun_changes_no_bit},
+      {"order_changes_no_bit", "the order of parameters changes no bit", order_changes_no_bit},
+      {"threads_change_little", "threads change no more than products do", threads_change_little},
+      {"neighbours_change_no_bit", "a block's bits depend on the block alone", neighbours_change_no_bit},
+      {"memory_stays_within_the_printed_workspace", "a step allocates no more than `scratch` says",
+       memory_stays_within_the_printed_workspace},
+      {"state_is_complete_and_declared", "all state exists from the start, as declared",
+       state_is_complete_and_declared},
+      {"older_checkpoint_loads", "a checkpoint from before an option loads with its default", older_checkpoint_loads},
+      {"foreign_state_is_refused", "state of other plugins, shapes and dtypes is refused", foreign_state_is_refused},
+      {"failing_plugin_poisons", "a failure stops steps until a load heals", failing_plugin_poisons},
+      {"failing_rank_stops_all_until_they_load", "a failing rank stops all", failing_rank_stops_all_until_they_load},
+      {"ranks_change_no_bit", "ranks and shards change no bit", ranks_change_no_bit},
+      {"host_copies_change_no_bit", "work on copies in host memory changes no bit", host_copies_change_no_bit},
+      {"replayed_formulas_change_no_bit", "a recorded formula replays to the same bits",
+       replayed_formulas_change_no_bit},
+      {"views_equal_separate_parameters", "a block is trained as a parameter of its own would be",
+       views_equal_separate_parameters}};
+  return all;
+}
+
 void all_laws(const Subject& subject) {
-  for (const auto law : {bad_options_are_refused,
-                         unfit_parameters_are_refused,
-                         tiny_lr_moves_nothing,
-                         every_option_has_an_effect,
-                         weight_decay_follows_its_formula,
-                         clipping_changes_the_update,
-                         missing_gradient_is_inert,
-                         zero_gradient_moves_nothing,
-                         frozen_is_inert,
-                         gradients_are_never_written,
-                         loss_falls,
-                         nonfinite_gradient_skips_the_whole_step,
-                         gradient_scale_laws,
-                         loss_scale_equals_scaled_gradients,
-                         dtype_and_strides_stay,
-                         layout_changes_no_bit,
-                         rerun_changes_no_bit,
-                         order_changes_no_bit,
-                         threads_change_little,
-                         neighbours_change_no_bit,
-                         memory_stays_within_the_printed_workspace,
-                         state_is_complete_and_declared,
-                         older_checkpoint_loads,
-                         foreign_state_is_refused,
-                         failing_plugin_poisons,
-                         failing_rank_stops_all_until_they_load,
-                         ranks_change_no_bit,
-                         host_copies_change_no_bit,
-                         replayed_formulas_change_no_bit,
-                         views_equal_separate_parameters}) {
+  for (const auto& law : laws()) {
+    INFO("law ", law.name, ": ", law.says);
+    INFO("last run: ", last_run());
     for (const auto& machine : machines_of(subject.descriptor))
-      law(Subject(subject.registry, subject.descriptor, machine));
+      law.holds(Subject(subject.registry, subject.descriptor, machine));
   }
 }
 

@@ -1,12 +1,12 @@
 #pragma once
-/// The laws that every plugin must keep, built in or not (the table of reliability.md section 9 and the promises of
-/// design.md section 6). A plugin passes by being in the registry: nothing here is told about any plugin. Plugin
-/// authors run them from a doctest:
+/// The laws that every plugin must keep, built in or not. A plugin passes by being in the registry: nothing here is
+/// told about any plugin. docs/writing_a_plugin.md is the page for authors. Their program links `switchyard` and
+/// `switchyard_conformance` and is
 ///
-///   TEST_CASE("my plugin keeps the laws") { conformance::all_laws(conformance::Subject(registry,
-///   *registry.find("mine"))); }
+///   int main() { return conformance::check_plugins(registry, {"mine"}); }
 ///
-/// Failures name the plugin; random values come from doctest's seed, which main prints.
+/// Inside a doctest program a law is called as it is; check it under every_law's INFO to have it name itself. Random
+/// values come from doctest's seed.
 
 #include <ATen/core/Tensor.h>
 
@@ -14,6 +14,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -165,8 +166,32 @@ void host_copies_change_no_bit(const Subject&);
 void replayed_formulas_change_no_bit(const Subject&);  // what is recorded of a formula is the formula
 void views_equal_separate_parameters(const Subject&);  // matrix plugins; nothing to check for others
 
-/// All of the above, on each of machines_of(). Law 19 (a new process) needs a program of its own:
-/// tests/run/resume_test.cpp. 14 and 25 are about problems and constraints, not about plugins.
+/// A law by name.
+struct Law {
+  const char* name;
+  const char* says;
+  void (*holds)(const Subject&);
+};
+/// All of the above, in this order. What a new process must find again needs a program of its own
+/// (tests/run/resume_test.cpp).
+std::span<const Law> laws();
+/// Every law, on each of machines_of().
 void all_laws(const Subject&);
+
+/// The setup that ran last on this thread, so that a failure can be repeated: steps, gradients, options, parameters.
+std::string last_run();
+
+/// A law that a plugin does not keep, and why that is right.
+struct Waiver {
+  std::string law;
+  std::string plugin;
+  std::string reason;
+};
+/// Checks plugins of a registry without a test program: prints a line for each law (ok, FAILED with what was found, or
+/// waived with its reason) and returns the exit status, 1 if anything failed. A waiver for a law that holds, of an
+/// unknown law or plugin, or without a reason fails too. SWITCHYARD_TEST_SEED repeats a run. In switchyard_conformance
+/// only (law_runner.cpp).
+int check_plugins(const Registry& registry, const std::vector<std::string>& plugins,
+                  const std::vector<Waiver>& waivers = {});
 
 }  // namespace switchyard::conformance

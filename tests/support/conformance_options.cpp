@@ -215,40 +215,79 @@ std::vector<Base> bases_of(const OptimizerDescriptor& descriptor) {
 
 }  // namespace
 
+namespace {
+
+/// Gradients over a run. An effect may need gradients that shrink (the largest so far differs from the newest), that
+/// keep their size (averages of g g^T), or more steps than an option's period; the cheap ones come first.
+struct Programme {
+  int steps;
+  double (*scale)(int step);
+};
+constexpr Programme programmes[] = {{3, [](int step) { return std::pow(10.0, 1 - step); }},
+                                    {3, [](int) { return 1.0; }},
+                                    {8, [](int step) { return step % 2 == 0 ? 1.0 : 0.1; }},
+                                    {25, [](int) { return 1.0; }}};
+
+/// How far an option can move a trajectory, tried until it moves it enough.
+class Effects {
+ public:
+  explicit Effects(const Subject& subject) : subject_(subject), bases_(bases_of(subject.descriptor)) {}
+
+  /// `target`: the value to try; an empty text for any other.
+  double of(const OptionInfo& option, const OptionValue& target, bool each) {
+    double largest = 0;
+    for (std::size_t p = 0; p < std::size(programmes); ++p) {
+      for (std::size_t b = 0; b < bases_.size(); ++b) {
+        const auto& base = bases_[b];
+        if (!base.schedules.empty() && base.schedules.front().first == option.name) continue;
+        const auto now = *find_option(base.options, option.name);
+        for (const auto& value : each ? std::vector<OptionValue>{target} : other_values(option, now)) {
+          const auto changed = with_option(base.options, option.name, value);
+          if (value == now || !fits(subject_.descriptor, changed)) continue;
+          if (known_.count({p, b}) == 0) known_.emplace(std::pair(p, b), with(p, base, base.options));
+          auto setup = setup_of(p);
+          largest = std::max(
+              largest, relative_movement(with(p, base, changed).params, known_.at({p, b}).params, start_of(setup)));
+          if (largest >= 1e-5) return largest;
+        }
+      }
+    }
+    return largest;
+  }
+
+ private:
+  Setup setup_of(std::size_t p) const {
+    auto setup = tiny(subject_);
+    setup.steps = programmes[p].steps;
+    setup.gradient_scale = programmes[p].scale;
+    return setup;
+  }
+  Outcome with(std::size_t p, const Base& base, const OptionValues& options) const {
+    auto setup = setup_of(p);
+    setup.options = options;
+    setup.schedules = base.schedules;
+    return run(subject_, setup);
+  }
+
+  const Subject& subject_;
+  std::vector<Base> bases_;
+  std::map<std::pair<std::size_t, std::size_t>, Outcome> known_;
+};
+
+}  // namespace
+
 void every_option_has_an_effect(const Subject& subject) {
-  const auto& descriptor = subject.descriptor;
-  const auto bases = bases_of(descriptor);
-  auto setup = tiny(subject);
-  // Gradients that shrink, so that the largest so far differs from the newest.
-  setup.gradient_scale = [](int step) { return std::pow(10.0, 1 - step); };
-  const auto start = start_of(setup);
-  const auto with = [&](const Base& base, const OptionValues& options) {
-    auto changed = setup;
-    changed.options = options;
-    changed.schedules = base.schedules;
-    return run(subject, changed);
-  };
-  std::map<std::size_t, Outcome> cached;
-  for (const auto& option : descriptor.table.options) {
+  Effects effects(subject);
+  for (const auto& option : subject.descriptor.table.options) {
     if (option.arithmetic) continue;
     // Every choice must differ from the default's; of numbers one move is enough.
     const bool each = option.type == OptionType::choice;
     const auto targets = each ? other_values(option, option.default_value) : std::vector<OptionValue>{std::string()};
     for (const auto& target : targets) {
-      double largest = 0;
-      for (std::size_t b = 0; b < bases.size() && largest < 1e-5; ++b) {
-        const auto& base = bases[b];
-        if (!base.schedules.empty() && base.schedules.front().first == option.name) continue;
-        const auto now = *find_option(base.options, option.name);
-        for (const auto& value : each ? std::vector<OptionValue>{target} : other_values(option, now)) {
-          const auto changed = with_option(base.options, option.name, value);
-          if (value == now || !fits(descriptor, changed)) continue;
-          if (cached.count(b) == 0) cached.emplace(b, with(base, base.options));
-          largest = std::max(largest, relative_movement(with(base, changed).params, cached.at(b).params, start));
-          if (largest >= 1e-5) break;
-        }
-      }
-      INFO("plugin ", descriptor.name, ", option ", option.name, each ? " = " + to_string(target) : std::string());
+      const auto largest = effects.of(option, target, each);
+      INFO("plugin ", subject.descriptor.name, ", option ", option.name,
+           each ? " = " + to_string(target) : std::string(),
+           ", tried over 3 to 25 steps with shrinking, constant and alternating gradients");
       CHECK(largest >= 1e-5);  // reruns are equal to the bit in float64, so this is far above ten times the tolerance
     }
   }
