@@ -37,6 +37,14 @@ bool counted(const P& p, Sum& sum) {
 }  // namespace
 
 void add_bins(const float* values, std::int64_t n, ExactSum& sum) {
+  if (n < 128) {  // clearing and emptying 255 bins would cost more
+    for (std::int64_t i = 0; i < n; ++i) {
+      const FloatParts p(std::bit_cast<std::uint32_t>(values[i]));
+      if (counted(p, sum)) continue;
+      deposit(sum, static_cast<std::uint64_t>(p.mantissa) * p.mantissa, static_cast<int>(2 * p.exponent - 2));
+    }
+    return;
+  }
   constexpr std::int64_t kHeadroom = std::int64_t{1} << 16;  // squares are below 2^48
   std::array<std::uint64_t, 255> bins{};
   for (std::int64_t begin = 0; begin < n; begin += kHeadroom) {

@@ -20,12 +20,12 @@ namespace {
 constexpr std::int64_t kItemCost = 64;      // what an item costs beside its elements, in elements
 constexpr std::int64_t kGrain = 64 * 1024;  // elements worth a thread
 constexpr std::int64_t kBuffer = 2048;      // elements converted at a time
-constexpr std::int64_t kFewElements = 48;   // below this the integer bins are quicker than a window
+constexpr std::int64_t kFewElements = 32;   // below this integers are quicker than a window
 
 /// An item's memory as rows of equal length and inner stride.
 struct Walk {
-  std::array<std::int64_t, kMaxDimensions> sizes{};
-  std::array<std::int64_t, kMaxDimensions> strides{};
+  std::array<std::int64_t, kMaxDimensions> sizes;  // the first `dimensions` of them
+  std::array<std::int64_t, kMaxDimensions> strides;
   std::size_t dimensions = 0;
 
   explicit Walk(const SquaresItem& item) {
@@ -128,9 +128,7 @@ void count_only(Sum& into, const Sum& from) {
   into.n_nan += from.n_nan;
 }
 
-void add_part(SquaresItem& item, std::int64_t begin, std::int64_t end, SquaresSums& sums) {
-  SquaresSums replica;
-  auto& to = item.counts ? sums : replica;
+void add_part(SquaresItem& item, std::int64_t begin, std::int64_t end, SquaresSums& to) {
   const auto seen = [](const SquaresSums& s) { return s.narrow.n_inf + s.narrow.n_nan + s.wide.n_inf + s.wide.n_nan; };
   const auto before = seen(to);
   switch (item.view.dtype) {
@@ -145,13 +143,18 @@ void add_part(SquaresItem& item, std::int64_t begin, std::int64_t end, SquaresSu
       break;
     default:
       add_range<double, double>(item, begin, end, to.wide);
-      sums.has_wide = true;
+      to.has_wide = true;
   }
   if (seen(to) != before) std::atomic_ref<char>(item.nonfinite).store(1, std::memory_order_relaxed);
-  if (!item.counts) {
-    count_only(sums.narrow, replica.narrow);
-    count_only(sums.wide, replica.wide);
-  }
+}
+
+/// Only what is not finite: another rank adds the squares. That float64 was seen counts too.
+void count_part(SquaresItem& item, std::int64_t begin, std::int64_t end, SquaresSums& to) {
+  SquaresSums replica;
+  add_part(item, begin, end, replica);
+  count_only(to.narrow, replica.narrow);
+  count_only(to.wide, replica.wide);
+  to.has_wide = to.has_wide || replica.has_wide;
 }
 
 }  // namespace
@@ -198,7 +201,11 @@ void add_squares_of(std::span<SquaresItem> items, std::span<SquaresSums> sums) {
       if (mine.any && mine.group != item.group) give();
       mine.group = item.group;
       mine.any = true;
-      add_part(item, begin, end, mine.sums);
+      if (item.counts) {
+        add_part(item, begin, end, mine.sums);
+      } else {
+        count_part(item, begin, end, mine.sums);
+      }
     }
     give();
   };
